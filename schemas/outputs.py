@@ -1,0 +1,61 @@
+"""What Rillet publishes: slates, leaderboards, related items and quality reports."""
+
+from msgspec import Struct
+
+from schemas.events import SCHEMA_VERSION
+
+
+class ReasonCode(Struct, frozen=True, array_like=True):
+    """Why an item is in a slate: the retrieval source, its share of the score, and the item or term that caused it."""
+
+    source: str
+    share: float
+    because: str | None = None
+
+
+class SlateItem(Struct, frozen=True):
+    """One recommended item, its score (comparable within the slate only) and its reasons, strongest first."""
+
+    item_id: str
+    score: float
+    reasons: list[ReasonCode]
+
+
+class Slate(Struct, frozen=True, kw_only=True):
+    """Recommendations for one user, best first. ``slate_id`` is ``topic-partition-offset`` of the event that caused it."""
+
+    slate_id: str
+    user_id: str
+    items: list[SlateItem]
+    event_id: str
+    event_time_ms: int
+    processed_ms: int
+    model_version: str
+    cold_start: bool = False
+    schema_version: int = SCHEMA_VERSION
+
+
+class RankedItem(Struct, frozen=True, array_like=True):
+    """An item and its score."""
+
+    item_id: str
+    score: float
+
+
+class Trending(Struct, frozen=True, kw_only=True):
+    """What is popular now, overall (``category`` is null) or in one category; ``half_life_s`` of the decayed counts."""
+
+    category: str | None
+    half_life_s: float
+    items: list[RankedItem]
+    updated_ms: int
+    schema_version: int = SCHEMA_VERSION
+
+
+class Related(Struct, frozen=True, kw_only=True):
+    """Items that go with one item."""
+
+    item_id: str
+    items: list[RankedItem]
+    updated_ms: int
+    schema_version: int = SCHEMA_VERSION

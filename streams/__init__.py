@@ -1,0 +1,1 @@
+"""Input and output: agents, tables, topics, brokers and the command line. Thinking happens in ``models``."""
