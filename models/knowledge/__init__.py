@@ -1,0 +1,1 @@
+"""The shared knowledge base: what is known of items, learned from every partition and the catalogue."""

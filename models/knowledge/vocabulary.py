@@ -1,0 +1,88 @@
+"""Strings to dense indexes and back, bounded: when full, the entries untouched for longest make room.
+
+It does not tell the users of an index that it was given away; the caller passes ``evicted`` to their ``forget``.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from models.retrieve.contract import I32
+
+
+class Vocabulary:
+    """At most ``capacity`` strings, each with an index below ``capacity`` that is stable until evicted.
+
+    Eviction frees an eighth of the entries at once, least recently encoded first, ties by the lower index, so that
+    the same sequence of calls always gives the same indexes.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 8:
+            raise ValueError(f"capacity is {capacity}, a vocabulary needs at least 8")
+        self.capacity = capacity
+        self._index: dict[str, int] = {}
+        self._words: list[str | None] = []
+        self._touched = np.zeros(capacity, np.int64)
+        self._clock = 0
+        self._free: list[int] = []
+        self._evicted: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def encode(self, words: Sequence[str]) -> I32:
+        """Indexes of ``words`` (n,), adding the unknown ones."""
+        self._clock += 1
+        known = self._index
+        found = np.fromiter((known.get(w, -1) for w in words), np.int32, len(words))
+        for i in np.flatnonzero(found < 0):
+            found[i] = self._add(words[i])
+        self._touched[found] = self._clock
+        return found
+
+    def lookup(self, words: Iterable[str]) -> I32:
+        """Indexes of ``words`` (n,), -1 for the unknown; adds and touches nothing."""
+        known = self._index
+        return np.fromiter((known.get(w, -1) for w in words), np.int32)
+
+    def word(self, index: int) -> str | None:
+        """The string at ``index``, None when it was evicted or never given."""
+        return self._words[index] if 0 <= index < len(self._words) else None
+
+    def evicted(self) -> I32:
+        """Indexes given away since the last call; every holder of indexes must forget them before the next query."""
+        out = np.array(sorted(set(self._evicted)), np.int32)
+        self._evicted.clear()
+        return out
+
+    def _add(self, word: str) -> int:
+        again = self._index.get(word)
+        if again is not None:
+            return again
+        if self._free:
+            index = self._free.pop()
+            self._words[index] = word
+        elif len(self._words) < self.capacity:
+            index = len(self._words)
+            self._words.append(word)
+        else:
+            self._evict()
+            return self._add(word)
+        self._index[word] = index
+        self._touched[index] = self._clock
+        return index
+
+    def _evict(self) -> None:
+        n = max(1, self.capacity // 8)
+        order = np.argsort(self._touched[: len(self._words)], kind="stable")
+        going = [int(i) for i in order[:n] if self._touched[i] < self._clock]
+        if not going:
+            raise ValueError(f"a single batch holds more than {self.capacity} different strings")
+        for index in going:
+            word = self._words[index]
+            if word is not None:
+                del self._index[word]
+            self._words[index] = None
+        self._free.extend(reversed(going))
+        self._evicted.extend(going)
