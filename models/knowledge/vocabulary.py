@@ -36,9 +36,9 @@ class Vocabulary:
         self._clock += 1
         known = self._index
         found = np.fromiter((known.get(w, -1) for w in words), np.int32, len(words))
+        self._touched[found[found >= 0]] = self._clock
         for i in np.flatnonzero(found < 0):
             found[i] = self._add(words[i])
-        self._touched[found] = self._clock
         return found
 
     def lookup(self, words: Iterable[str]) -> I32:

@@ -1,0 +1,1 @@
+"""Ingest: bytes to typed events or rejections, whole batches at a time."""

@@ -1,0 +1,1 @@
+"""Interest: one user's rolling state, folded from browse, search, purchase and feedback."""

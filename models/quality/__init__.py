@@ -1,0 +1,1 @@
+"""Quality: how good each source is, by field and window of event time."""

@@ -1,0 +1,1 @@
+"""Rank: merge the sources, filter, diversify, and say why."""
