@@ -1,4 +1,4 @@
-"""What the shop sells and promotes: the values of the compacted ``catalog.*`` topics, keyed by item or promotion."""
+"""What the shop sells and promotes: values of the compacted ``catalog.*`` topics, keyed by id."""
 
 from typing import Annotated
 

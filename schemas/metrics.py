@@ -16,7 +16,7 @@ WindowMs = Annotated[
 
 
 class Dimension(StrEnum):
-    """Dimensions of data quality, as the Open Data Contract Standard 3.1 names them, plus what a stream adds."""
+    """Dimensions of data quality, after the Open Data Contract Standard 3.1, plus what a stream adds."""
 
     COMPLETENESS = "completeness"
     VALIDITY = "validity"
@@ -39,7 +39,7 @@ class Status(StrEnum):
 
 
 class QualityMeasurement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One figure. ``field`` is null when it concerns whole records; ``unit`` is ``ratio``, ``ms``, ``count``, ``1/s`` …"""
+    """One figure. ``field`` is null when it concerns whole records; ``unit`` is ``ratio``, ``ms`` …"""
 
     dimension: Dimension
     metric: str
@@ -50,7 +50,7 @@ class QualityMeasurement(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class QualityReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The quality of one source topic in one window; ``partition`` is null when all partitions are merged in it."""
+    """The quality of one source topic in one window; ``partition`` is null when all partitions are merged."""
 
     source: str
     window_start_ms: WindowMs
@@ -62,7 +62,7 @@ class QualityReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ModelMeasurement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One prequential figure (predicted first, learned after). ``k`` is the list length of a ranking metric."""
+    """One prequential figure; ``k`` is the list length of a ranking metric."""
 
     metric: str
     value: float

@@ -6,7 +6,7 @@ from schemas.events import SCHEMA_VERSION
 
 
 class ReasonCode(Struct, frozen=True, array_like=True):
-    """Why an item is in a slate: the retrieval source, its share of the score, and the item or term that caused it."""
+    """Why an item is in a slate: retrieval source, share of the score, the item or term behind it."""
 
     source: str
     share: float
@@ -22,7 +22,10 @@ class SlateItem(Struct, frozen=True):
 
 
 class Slate(Struct, frozen=True, kw_only=True):
-    """Recommendations for one user, best first. ``slate_id`` is ``topic-partition-offset`` of the event that caused it."""
+    """Recommendations for one user, best first.
+
+    ``slate_id`` is ``topic-partition-offset`` of the event that caused it.
+    """
 
     slate_id: str
     user_id: str
@@ -43,7 +46,10 @@ class RankedItem(Struct, frozen=True, array_like=True):
 
 
 class Trending(Struct, frozen=True, kw_only=True):
-    """What is popular now, overall (``category`` is null) or in one category; ``half_life_s`` of the decayed counts."""
+    """What is popular now, overall (``category`` is null) or in one category.
+
+    ``half_life_s`` is that of the decayed counts behind the scores.
+    """
 
     category: str | None
     half_life_s: float

@@ -1,4 +1,4 @@
-"""Why a record was refused. A refusal is a value, never an exception; the record itself goes to the dead letters."""
+"""Why a record was refused. A refusal is a value, never an exception; the record goes to the dead letters."""
 
 from enum import StrEnum
 

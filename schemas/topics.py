@@ -1,9 +1,10 @@
 """The one catalogue of topics: name, key, value type, partitions, retention, clean-up policy, owner.
 
-It does not create topics and knows no broker; ``streams`` reads it to do so, ``schemas.documents`` to describe them.
+It creates nothing and knows no broker: ``streams`` creates the topics, ``schemas.documents`` describes them.
 
-All topics keep Kafka's ``CreateTime`` timestamps, so that a replayed or simulated log carries its own times and ingest decides
-the same on it as it did live.
+All topics keep Kafka's ``CreateTime`` timestamps, so that a replayed log carries its own times and ingest
+decides on it as it did live. A log older than a topic's retention is deleted on arrival: raise the retention
+first, or shift the times.
 """
 
 import re
@@ -57,7 +58,7 @@ _NAME = re.compile(r"[a-zA-Z0-9]+(?:[.-][a-zA-Z0-9]+)*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Topic:
-    """One topic. ``value_type`` is ``bytes`` where the value is no JSON; ``batched`` topics reach agents as whole fetches."""
+    """One topic. ``value_type`` is ``bytes`` if not JSON; agents get ``batched`` ones as whole fetches."""
 
     name: str
     key: str
@@ -73,7 +74,7 @@ class Topic:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or len(self.name) > MAX_NAME_BYTES:
             raise ValueError(
-                f"topic name {self.name!r}: letters and digits in groups joined by dots or hyphens are allowed, "
+                f"topic name {self.name!r}: groups of letters and digits joined by dots or hyphens, "
                 f"at most {MAX_NAME_BYTES} in all (underscores collide with dots in metric names)"
             )
         if not 1 <= self.partitions <= MAX_PARTITIONS:
@@ -97,10 +98,13 @@ class Topic:
 
 
 def catalogue(partitions: int = PARTITIONS) -> tuple[Topic, ...]:
-    """Every topic of the public and internal contract, without the changelogs. ``partitions`` can never change later:
-    a user's state lives in the partition that the user id hashes to."""
+    """Every topic but the changelogs.
+
+    ``partitions`` can never change later: a user's state lives in the partition that the user id hashes to.
+    """
     return (
         *_behaviour(partitions),
+        _dead_letter(partitions),
         *_catalog(partitions),
         *_recommendations(partitions),
         *_metrics(),
@@ -109,12 +113,14 @@ def catalogue(partitions: int = PARTITIONS) -> tuple[Topic, ...]:
 
 
 def changelogs(app_id: str = APP_ID, partitions: int = PARTITIONS) -> tuple[Topic, ...]:
-    """The changelogs of the worker's tables, under the names that Faust expects. Compacted only: a changelog that also expires
-    hangs recovery."""
+    """The changelogs of the worker's tables, under the names that Faust expects.
+
+    Compacted only: a changelog that also expires hangs recovery.
+    """
     tables = {
         "interest": (
             "user_id",
-            "One user's state: recent interactions, affinities, purchases, offsets folded in.",
+            "One user's state, with the offsets folded into it.",
         ),
         "quality": ("source_partition", "Decayed counters and sketches of one source topic and partition."),
     }
@@ -153,11 +159,11 @@ def _behaviour(partitions: int) -> tuple[Topic, ...]:
         ),
     )
     note = (
-        " Not compacted and not transactional, so that offsets have no gaps and a jump means loss. Takes records of up to"
-        " 2 MiB so that ingest itself refuses what exceeds 1 MiB, visibly. Kept 28 days: long enough to replay, short"
-        " enough that an erasure within 30 days needs no rewriting."
+        " Not compacted and not transactional, so that offsets have no gaps and a jump means loss."
+        " Takes records of up to 2 MiB so that ingest itself refuses what exceeds 1 MiB, visibly."
+        " Kept 28 days: long enough to replay, short enough that an erasure within 30 days needs no rewriting."
     )
-    events = tuple(
+    return tuple(
         Topic(
             name=name,
             key="user_id",
@@ -171,7 +177,6 @@ def _behaviour(partitions: int) -> tuple[Topic, ...]:
         )
         for name, value, text in values
     )
-    return (*events, _dead_letter(partitions))
 
 
 def _dead_letter(partitions: int) -> Topic:
@@ -179,8 +184,8 @@ def _dead_letter(partitions: int) -> Topic:
         name=DEAD_LETTER,
         key="key of the refused record",
         value_type=bytes,
-        description="Refused records: key, value and headers verbatim, with source coordinates and reason in further headers. "
-        "3 MiB leave room for the largest record and what is added to it.",
+        description="Refused records: key, value and headers verbatim, with source coordinates and reason in "
+        "further headers. 3 MiB leave room for the largest record and what is added to it.",
         owner="rillet",
         partitions=partitions,
         retention_ms=28 * DAY_MS,
@@ -198,7 +203,7 @@ def _catalog(partitions: int) -> tuple[Topic, ...]:
             name=name,
             key=key,
             value_type=value,
-            description=f"{text} The newest record of a key holds; a null value removes it. Every worker reads all of it.",
+            description=f"{text} The newest record of a key holds, a null value removes it.",
             owner="shop",
             partitions=partitions,
             retention_ms=FOREVER,
@@ -214,7 +219,7 @@ def _recommendations(partitions: int) -> tuple[Topic, ...]:
             name=SLATES,
             key="user_id",
             value_type=Slate,
-            description="The latest slate of each user. A slate that nothing has refreshed for 7 days is stale and goes.",
+            description="The latest slate of each user. One not refreshed for 7 days goes.",
             owner="rillet",
             partitions=partitions,
             retention_ms=7 * DAY_MS,
@@ -267,9 +272,9 @@ def _interactions() -> Topic:
         name=INTERACTIONS,
         key="source topic, partition and last offset of the micro-batch",
         value_type=bytes,
-        description="Internal: accepted interactions as columnar micro-batches, from which every worker learns the shared "
-        "knowledge base. One partition, so that all workers fold in the same order; each reads all of it anyway. "
-        "Kept 7 days: what a fresh worker needs to be warm.",
+        description="Internal: accepted interactions as columnar micro-batches, from which every worker learns "
+        "the shared knowledge base. One partition, so that all workers fold in the same order; each reads all "
+        "of it anyway. Kept 7 days: what a fresh worker needs to be warm.",
         owner="rillet",
         partitions=1,
         retention_ms=7 * DAY_MS,
