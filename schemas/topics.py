@@ -161,7 +161,7 @@ def _behaviour(partitions: int) -> tuple[Topic, ...]:
     note = (
         " Not compacted and not transactional, so that offsets have no gaps and a jump means loss."
         " Takes records of up to 2 MiB so that ingest itself refuses what exceeds 1 MiB, visibly."
-        " Kept 28 days: long enough to replay, short enough that an erasure within 30 days needs no rewriting."
+        " Kept 28 days: long enough to replay, short enough that erasure within 30 days needs no rewriting."
     )
     return tuple(
         Topic(
@@ -272,8 +272,8 @@ def _interactions() -> Topic:
         name=INTERACTIONS,
         key="source topic, partition and last offset of the micro-batch",
         value_type=bytes,
-        description="Internal: accepted interactions as columnar micro-batches, from which every worker learns "
-        "the shared knowledge base. One partition, so that all workers fold in the same order; each reads all "
+        description="Internal: accepted interactions as columnar micro-batches, from which all workers learn "
+        "the shared knowledge base. One partition, so that all fold in the same order; each reads all "
         "of it anyway. Kept 7 days: what a fresh worker needs to be warm.",
         owner="rillet",
         partitions=1,
