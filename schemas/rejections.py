@@ -1,6 +1,7 @@
 """Why a record was refused. A refusal is a value, never an exception; the record goes to the dead letters."""
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -30,3 +31,7 @@ class Rejection(Struct, frozen=True):
 
     reason: Reason
     detail: str
+
+
+UNREADABLE_HEADER: Final = "rillet-unreadable"
+"""Header of a stand-in record whose Kafka batch could not be unpacked; its value says why."""
