@@ -30,6 +30,8 @@ class Interactions(NamedTuple):
     """Event time, seconds since 1970."""
     term: I32
     """Index of the shopper's most recent query in the query vocabulary, -1 when no search came just before."""
+    segment: I32
+    """Cold-start segment of the shopper (platform vocabulary), -1 unknown."""
 
 
 class Queries(NamedTuple):
@@ -60,6 +62,8 @@ class Queries(NamedTuple):
     term_weight: F32
     segment: I32
     """(N,) cold-start segment (platform vocabulary), -1 unknown."""
+    query: I32
+    """(N,) index of the most recent query in the query vocabulary, as in ``Interactions.term``, -1 none."""
 
 
 class Candidates(NamedTuple):
