@@ -1,0 +1,64 @@
+"""Brokers for every test that speaks Kafka.
+
+A test that asks for ``kafka`` runs against a real Apache Kafka, started once a session. Where Java or Maven
+is missing it is skipped, except under ``RILLET_REQUIRE_KAFKA=1`` or ``CI``, where it fails.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams import broker
+from streams.errors import BrokerMissingError
+
+
+def kafka_is_required() -> bool:
+    return any(os.environ.get(name, "").lower() in {"1", "true"} for name in ("RILLET_REQUIRE_KAFKA", "CI"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker("kafka")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[broker.KafkaBroker]:
+    """A real broker, shared: use ``unique`` names, and leave it running."""
+    with ExitStack() as stack:
+        try:
+            started = stack.enter_context(broker.kafka())
+        except BrokerMissingError as missing:
+            (pytest.fail if kafka_is_required() else pytest.skip)(str(missing))
+        yield started
+
+
+@pytest.fixture
+def embedded() -> Iterator[str]:
+    """The address of an embedded broker of the test's own."""
+    with broker.embedded() as address:
+        yield address
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Makes names of topics, groups and applications that no other test uses."""
+    return lambda prefix: f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def make_topic(kafka: broker.KafkaBroker, unique: Callable[[str], str]) -> Callable[..., str]:
+    """Creates a topic with a unique name on the real broker."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+
+    def make(prefix: str = "test", partitions: int = 4, **config: str) -> str:
+        name = unique(prefix)
+        settings = {key.replace("_", "."): value for key, value in config.items()}
+        admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(10)
+        return name
+
+    return make
