@@ -1,0 +1,136 @@
+"""Facts: what one micro-batch adds to the shared knowledge, in a form that crosses processes.
+
+A worker learns from its own facts at once and publishes them; the others learn from the topic. Offsets ride along, so
+that a fact read twice is learned once. Item-level knowledge only: user ids travel as 64-bit hashes.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+FACTS_VERSION = 1
+
+
+class Interaction(NamedTuple):
+    """One positive interaction with one item, as interest folding saw it."""
+
+    offset: int
+    user: int
+    session: int
+    item_id: str
+    kind: int
+    time_ms: int
+    query: str | None
+    segment: str | None
+    category: str | None
+    brand: str | None
+    price: float | None
+
+
+class ItemHint(Struct, frozen=True, array_like=True):
+    """Attributes that an event brought with it, used while the catalogue is silent."""
+
+    item_id: str
+    category: str | None
+    brand: str | None
+    price: float | None
+
+
+class Facts(Struct, frozen=True, array_like=True):
+    """Columns as little-endian bytes; ``items``, ``queries`` and ``segments`` are the distinct strings they index."""
+
+    version: int
+    topic: str
+    partition: int
+    last_offset: int
+    """Last source offset that these facts cover, even where it brought no interaction."""
+    items: list[ItemHint]
+    queries: list[str]
+    segments: list[str]
+    offset: bytes
+    user: bytes
+    session: bytes
+    item: bytes
+    kind: bytes
+    time_ms: bytes
+    query: bytes
+    segment: bytes
+
+    def column(self, name: str) -> NDArray[np.generic]:
+        """One column as an array (n,)."""
+        return np.frombuffer(getattr(self, name), COLUMNS[name])
+
+
+COLUMNS = {
+    "offset": np.dtype("<i8"),
+    "user": np.dtype("<u8"),
+    "session": np.dtype("<u8"),
+    "item": np.dtype("<i4"),
+    "kind": np.dtype("u1"),
+    "time_ms": np.dtype("<i8"),
+    "query": np.dtype("<i4"),
+    "segment": np.dtype("<i4"),
+}
+
+
+class UnknownFactsVersionError(ValueError):
+    """The facts come from a newer Rillet: upgrade this worker, or let the newer ones run alone."""
+
+
+def gather(topic: str, partition: int, last_offset: int, rows: Sequence[Interaction]) -> Facts:
+    """Turn rows into columns; distinct strings keep the order in which they first appear."""
+    items: dict[str, int] = {}
+    hints: list[ItemHint] = []
+    queries: dict[str, int] = {}
+    segments: dict[str, int] = {}
+    item = np.empty(len(rows), COLUMNS["item"])
+    query = np.empty(len(rows), COLUMNS["query"])
+    segment = np.empty(len(rows), COLUMNS["segment"])
+    for i, row in enumerate(rows):
+        at = items.setdefault(row.item_id, len(items))
+        hint = ItemHint(row.item_id, row.category, row.brand, row.price)
+        if at == len(hints):
+            hints.append(hint)
+        elif hint.category is not None or hint.brand is not None or hint.price is not None:
+            hints[at] = hint
+        item[i] = at
+        query[i] = -1 if row.query is None else queries.setdefault(row.query, len(queries))
+        segment[i] = -1 if row.segment is None else segments.setdefault(row.segment, len(segments))
+    return Facts(
+        FACTS_VERSION,
+        topic,
+        partition,
+        last_offset,
+        hints,
+        list(queries),
+        list(segments),
+        np.array([r.offset for r in rows], COLUMNS["offset"]).tobytes(),
+        np.array([r.user for r in rows], COLUMNS["user"]).tobytes(),
+        np.array([r.session for r in rows], COLUMNS["session"]).tobytes(),
+        item.tobytes(),
+        np.array([r.kind for r in rows], COLUMNS["kind"]).tobytes(),
+        np.array([r.time_ms for r in rows], COLUMNS["time_ms"]).tobytes(),
+        query.tobytes(),
+        segment.tobytes(),
+    )
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Facts)
+
+
+def encode(facts: Facts) -> bytes:
+    """Facts as msgpack."""
+    return _encoder.encode(facts)
+
+
+def decode(value: bytes) -> Facts:
+    """Facts from msgpack; the version is the first element, checked first."""
+    version = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode(value)[0]
+    if bytes(version) != bytes([FACTS_VERSION]):
+        raise UnknownFactsVersionError(f"facts of version {bytes(version).hex()}, this worker reads {FACTS_VERSION}")
+    return _decoder.decode(value)

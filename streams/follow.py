@@ -1,0 +1,118 @@
+"""Followers: topics that every worker reads in full (catalogue, shared knowledge), each with its own offsets.
+
+No consumer group, so no rebalance: a follower starts at a time or at the beginning, reports when it has caught up with
+what was there at its start, and goes on.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+
+log = logging.getLogger(__name__)
+
+Apply = Callable[[Sequence[Message]], None]
+
+
+class Follower:
+    """Reads all partitions of some topics in a thread and applies the messages, in batches, on the event loop."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        topics: Sequence[str],
+        apply: Apply,
+        *,
+        since_ms: int | None = None,
+        max_batch: int = 2_000,
+    ) -> None:
+        self._consumer = Consumer(
+            {
+                **settings,
+                "group.id": "rillet-follower",
+                "enable.auto.commit": False,
+                "enable.partition.eof": False,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 50,
+                "logger": log,
+            }
+        )
+        self._topics = topics
+        self._apply = apply
+        self._since_ms = since_ms
+        self._max_batch = max_batch
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"follow {topics[0]}", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self.caught_up: asyncio.Future[None]
+
+    def start(self) -> None:
+        """Begin reading; ``caught_up`` ends when all that was there now has been applied."""
+        self._loop = asyncio.get_running_loop()
+        self.caught_up = self._loop.create_future()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what was fetched and not applied is dropped."""
+        self._stopping.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        try:
+            starts = self._starts()
+            ends = {(p.topic, p.partition): self._high(p) for p in starts}
+            self._consumer.assign(starts)
+            waiting = {tp for tp, end in ends.items() if end > 0}
+            self._settle(waiting)
+            while not self._stopping.is_set():
+                messages = [m for m in self._consumer.consume(self._max_batch, 0.05) if not m.error()]
+                if messages:
+                    asyncio.run_coroutine_threadsafe(self._hand_over(messages), self._loop).result()
+                if waiting:
+                    self._reached(waiting, ends)
+        except Exception as error:  # the loop decides; a follower that cannot read must not go on unnoticed
+            if not self._stopping.is_set():
+                self._loop.call_soon_threadsafe(self._fail, error)
+        finally:
+            self._consumer.close()
+
+    def _starts(self) -> list[TopicPartition]:
+        partitions = []
+        for topic in self._topics:
+            metadata = self._consumer.list_topics(topic, timeout=30).topics[topic]
+            if metadata.error is not None:
+                raise KafkaException(metadata.error)
+            partitions += [TopicPartition(topic, p, OFFSET_BEGINNING) for p in metadata.partitions]
+        if self._since_ms is None:
+            return partitions
+        at = [TopicPartition(p.topic, p.partition, self._since_ms) for p in partitions]
+        return list(self._consumer.offsets_for_times(at, timeout=30))
+
+    def _high(self, tp: TopicPartition) -> int:
+        low, high = self._consumer.get_watermark_offsets(tp, timeout=30)
+        return int(high) if high > low else 0
+
+    def _reached(self, waiting: set[tuple[str, int]], ends: Mapping[tuple[str, int], int]) -> None:
+        for p in self._consumer.position([TopicPartition(*tp) for tp in waiting]):
+            if p.offset >= ends[p.topic, p.partition]:
+                waiting.discard((p.topic, p.partition))
+        self._settle(waiting)
+
+    def _settle(self, waiting: set[tuple[str, int]]) -> None:
+        if not waiting:
+            self._loop.call_soon_threadsafe(self._mark_caught_up)
+
+    def _mark_caught_up(self) -> None:
+        if not self.caught_up.done():
+            self.caught_up.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        log.error("follower_failed topics=%s", self._topics, exc_info=error)
+        if not self.caught_up.done():
+            self.caught_up.set_exception(error)
+
+    async def _hand_over(self, messages: Sequence[Message]) -> None:
+        self._apply(messages)
