@@ -1,0 +1,68 @@
+"""Stored form of a partition's profiles: a version byte, then msgpack. Equal profiles give equal bytes."""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from models.quality.partition import PartitionProfiles
+from models.quality.profile import Profile
+from models.quality.settings import QualitySettings
+
+VERSION: Final = 1
+MAX_PROFILE_BYTES: Final = 8 * 1024
+"""Bound of one window, worked out in the tests from every cap; in use it is a few hundred bytes."""
+MAX_HEAD_BYTES: Final = 512
+"""Bound of the rest: 16 open windows make at most 128.5 KiB, 64 (the most allowed) 512.5 KiB."""
+
+
+class _Stored(Struct, array_like=True, frozen=True):
+    topic: str
+    partition: int
+    stamp: int
+    watermark_ms: int
+    freshest_ms: int
+    lag_ms: int
+    closed_ms: int
+    windows: list[Profile]
+    """Oldest first."""
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(order="sorted")
+_DECODER: Final = msgspec.msgpack.Decoder(_Stored)
+
+
+def encode(profiles: PartitionProfiles) -> bytes:
+    """Bytes to store. ``close`` first: between the two, a batch may have opened more windows than the cap."""
+    stored = _Stored(
+        profiles.topic,
+        profiles.partition,
+        profiles.stamp,
+        profiles.watermark_ms,
+        profiles.freshest_ms,
+        profiles.lag_ms,
+        profiles.closed_ms,
+        [profiles.windows[start] for start in sorted(profiles.windows)],
+    )
+    return bytes([VERSION]) + _ENCODER.encode(stored)
+
+
+def decode(data: bytes, settings: QualitySettings) -> PartitionProfiles:
+    """What ``encode`` was given, under today's ``settings``; ValueError for anything else."""
+    if not data or data[0] != VERSION:
+        raise ValueError(
+            f"stored quality profiles start with byte {data[:1].hex() or 'none'}, this release reads version "
+            f"{VERSION}: run the release that wrote them, or drop the table to count afresh"
+        )
+    stored = _DECODER.decode(memoryview(data)[1:])
+    return PartitionProfiles(
+        topic=stored.topic,
+        partition=stored.partition,
+        settings=settings,
+        stamp=stored.stamp,
+        watermark_ms=stored.watermark_ms,
+        freshest_ms=stored.freshest_ms,
+        lag_ms=stored.lag_ms,
+        closed_ms=stored.closed_ms,
+        windows={profile.start_ms: profile for profile in stored.windows},
+    )

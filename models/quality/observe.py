@@ -1,0 +1,198 @@
+"""Counts a batch into the windows of its partition: after ingest, before anything reads the profiles.
+
+It does not judge (a report does) and looks nothing up: duplicates, catalogue and views come in as flags.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.ingest.record import Ingested, Rejected
+from models.quality.fields import blamed, count_filled
+from models.quality.lag import tally
+from models.quality.partition import PartitionProfiles
+from models.quality.profile import Profile, add, add_unknown
+from schemas.events import AnyEvent
+
+I8 = NDArray[np.int8]
+I64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+NO: Final = 0
+YES: Final = 1
+NOT_APPLICABLE: Final = -1
+
+
+class QualityBatch(NamedTuple):
+    """What ingest made of one batch of one topic and partition: n events accepted, both lists by offset."""
+
+    topic: str
+    partition: int
+    ingested: Ingested
+    timestamps_ms: I64
+    """(n,) timestamps of the records of the accepted events."""
+    duplicate: Bool
+    """(n,) the event id was seen before."""
+    known_item: I8
+    """(n,) YES when every item of the event is in the catalogue, NOT_APPLICABLE when it names none."""
+    viewed_before: I8
+    """(n,) YES when the user had viewed every item of the purchase, NOT_APPLICABLE to other events."""
+    now_ms: int
+    """When the batch was taken; record timestamps later than this are taken for it."""
+
+
+def observe(profiles: PartitionProfiles, batch: QualityBatch) -> None:
+    """Count the records above the offset stamp, each in its window, and move the stamp.
+
+    An event counts in the window of its event time; a rejected record, which has none to trust, in that of
+    its timestamp less the lag of the freshest event before it. What is due to a closed window counts in the
+    newest one.
+
+    A record's window follows from the records before it alone, so any batching, and any redelivery from an
+    older offset, gives the same windows. Unknown fields are told by the batch only: they count in the newest
+    window of its new records, and once more where a redelivery cuts the batch in two.
+    """
+    if (batch.topic, batch.partition) != (profiles.topic, profiles.partition):
+        raise ValueError(
+            f"a batch of {batch.topic}-{batch.partition} was given to the profiles of "
+            f"{profiles.topic}-{profiles.partition}"
+        )
+    events, rejected = _above(profiles.stamp, batch)
+    if not events.all and not rejected.all:
+        return
+    windows, late = _place(profiles, events, rejected)
+    n = len(events.all)
+    _count_accepted(profiles, events, windows[:n], late[:n])
+    _count_rejected(profiles, rejected.all, windows[n:].tolist())
+    if batch.ingested.unknown_fields:
+        add_unknown(profiles.window(int(windows.max())).unknown_fields, batch.ingested.unknown_fields)
+    profiles.stamp = int(max(*events.offsets[-1:], *rejected.offsets[-1:], profiles.stamp))
+
+
+class _Events(NamedTuple):
+    """Accepted events that were not counted before, (n,) each."""
+
+    all: list[AnyEvent]
+    offsets: I64
+    times_ms: I64
+    lags_ms: I64
+    duplicate: Bool
+    known_item: I8
+    viewed_before: I8
+
+    def at(self, places: I64) -> "_Events":
+        return _Events(
+            [self.all[i] for i in places.tolist()],
+            self.offsets[places],
+            self.times_ms[places],
+            self.lags_ms[places],
+            self.duplicate[places],
+            self.known_item[places],
+            self.viewed_before[places],
+        )
+
+
+class _RejectedRecords(NamedTuple):
+    """Rejected records that were not counted before, (m,) each."""
+
+    all: list[Rejected]
+    offsets: I64
+    timestamps_ms: I64
+
+
+_OFFSET: Final = attrgetter("offset")
+_TIME_MS: Final = attrgetter("time_ms")
+
+
+def _rejected_offset(rejected: Rejected) -> int:
+    return rejected.record.offset
+
+
+def _above(stamp: int, batch: QualityBatch) -> tuple[_Events, _RejectedRecords]:
+    first = bisect_right(batch.ingested.accepted, stamp, key=_OFFSET)
+    accepted = batch.ingested.accepted[first:]
+    rejected = batch.ingested.rejected
+    rejected = rejected[bisect_right(rejected, stamp, key=_rejected_offset) :]
+    times = np.fromiter((_TIME_MS(event) for _, event in accepted), np.int64, len(accepted))
+    events = _Events(
+        all=[event for _, event in accepted],
+        offsets=np.fromiter(map(_OFFSET, accepted), np.int64, len(accepted)),
+        times_ms=times,
+        lags_ms=np.clip(batch.timestamps_ms[first:], 0, batch.now_ms) - times,
+        duplicate=batch.duplicate[first:],
+        known_item=batch.known_item[first:],
+        viewed_before=batch.viewed_before[first:],
+    )
+    timestamps = np.array([record.timestamp for record, _ in rejected], np.int64)
+    offsets = np.array([record.offset for record, _ in rejected], np.int64)
+    return events, _RejectedRecords(rejected, offsets, np.clip(timestamps, 0, batch.now_ms))
+
+
+def _place(profiles: PartitionProfiles, events: _Events, rejected: _RejectedRecords) -> tuple[I64, Bool]:
+    """The window each record counts in, (n + m,), and whether its own had closed; moves the watermark."""
+    times = np.concatenate((events.times_ms, _estimated_times(profiles, events, rejected)))
+    order = np.argsort(np.concatenate((events.offsets, rejected.offsets)), kind="stable")
+    running = np.empty_like(times)
+    running[order] = np.maximum.accumulate(times[order])
+    running = np.maximum(running, profiles.watermark_ms)
+    profiles.watermark_ms = int(running.max())
+    width_ms = profiles.settings.window_ms
+    own = times // width_ms * width_ms
+    newest = running // width_ms * width_ms
+    first_open = (running - profiles.settings.allowed_lateness_ms) // width_ms * width_ms
+    late = own < np.maximum(first_open, profiles.closed_ms)
+    return np.where(late, np.maximum(newest, profiles.closed_ms), own), late
+
+
+def _estimated_times(profiles: PartitionProfiles, events: _Events, rejected: _RejectedRecords) -> I64:
+    """Event times of the rejected records, (m,), by the lag of the freshest event so far, which moves."""
+    freshest = np.maximum.accumulate(np.concatenate(([profiles.freshest_ms], events.times_ms)))  # (n + 1,)
+    fresher = np.flatnonzero(freshest[1:] > freshest[:-1])
+    lags = np.concatenate(([profiles.lag_ms], np.maximum(events.lags_ms[fresher], 0)))
+    profiles.freshest_ms, profiles.lag_ms = int(freshest[-1]), int(lags[-1])
+    n_before = np.searchsorted(events.offsets[fresher], rejected.offsets)
+    return np.asarray(rejected.timestamps_ms - lags[n_before], np.int64)
+
+
+def _count_accepted(profiles: PartitionProfiles, events: _Events, windows: I64, late: Bool) -> None:
+    starts = sorted(set(windows.tolist()))
+    if len(starts) == 1:
+        _count_window(profiles.window(starts[0]), events, late, profiles.settings.timely_s)
+        return
+    for start in starts:
+        here = np.flatnonzero(windows == start)
+        _count_window(profiles.window(start), events.at(here), late[here], profiles.settings.timely_s)
+
+
+def _count_window(profile: Profile, events: _Events, late: Bool, timely_s: float) -> None:
+    profile.n_accepted += len(events.all)
+    profile.n_duplicates += _count(events.duplicate)
+    profile.n_late += _count(late)
+    profile.n_timely += _count((events.lags_ms <= timely_s * 1000) & ~late)
+    profile.n_item_checked += _count(events.known_item != NOT_APPLICABLE)
+    profile.n_item_known += _count(events.known_item == YES)
+    profile.n_view_checked += _count(events.viewed_before != NOT_APPLICABLE)
+    profile.n_viewed += _count(events.viewed_before == YES)
+    tally(profile.lag, events.lags_ms)
+    for filled in count_filled(events.all):
+        add(profile.shapes, {filled.shape: filled.n})
+        add(profile.absent, filled.absent)
+
+
+def _count(flags: Bool) -> int:
+    return int(np.count_nonzero(flags))
+
+
+def _count_rejected(
+    profiles: PartitionProfiles, rejected: Sequence[Rejected], windows: Sequence[int]
+) -> None:
+    for (_, rejection), start in zip(rejected, windows, strict=True):
+        profile = profiles.window(start)
+        add(profile.rejected, {rejection.reason.value: 1})
+        path = blamed(rejection.detail)
+        if path is not None:
+            add(profile.invalid, {path: 1})
