@@ -4,7 +4,7 @@ A field of a part is named by its path, ``lines.price`` for the price of a purch
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import Final, NamedTuple, get_args
@@ -70,9 +70,8 @@ class Filled(NamedTuple):
     absent: dict[str, int]
 
 
-def count_filled(structs: Iterable[Struct]) -> Iterator[Filled]:
-    """One or more answers a kind among ``structs``, their parts included."""
-    structs = tuple(structs)
+def count_filled(structs: Sequence[Struct]) -> Iterator[Filled]:
+    """One answer for each kind among ``structs``, and one for each kind of part inside them."""
     kinds = dict.fromkeys(map(type, structs))
     for kind in kinds:
         group = structs if len(kinds) == 1 else [s for s in structs if type(s) is kind]
@@ -89,21 +88,16 @@ def _count_one_kind(shape: Shape, structs: Sequence[Struct]) -> Iterator[Filled]
             yield from _count_one_kind(part, inner)
 
 
-_PLACE: Final = re.compile(r"`\$\.([^`]{1,128})`")
-_MISSING: Final = re.compile(r"missing required field `([^`]{1,128})`")
-_INDEX: Final = re.compile(r"\[[^\]]*\]")
+_PLACE: Final = re.compile(r"\$\.([\w.\[\]]+)")
+_INDEX: Final = re.compile(r"\[\d*\]")
 
 
 def blamed(detail: str) -> str | None:
-    """The path of the field that a rejection's detail names, None when it names none of ours.
+    """The path of the field that a rejection's detail starts with, None when that is none of ours.
 
-    >>> blamed("Expected `float`, got `str` - at `$.lines[...].price`")
+    >>> blamed("$.lines[2].price is -1: Expected `float` >= 0.0")
     'lines.price'
     """
-    place = _PLACE.search(detail)
-    missing = _MISSING.search(detail)
-    names = [_INDEX.sub("", place[1])] if place else []
-    if missing:
-        names.append(missing[1])
-    path = ".".join(names)
+    place = _PLACE.match(detail)
+    path = _INDEX.sub("", place[1]) if place else None
     return path if path in PATHS else None

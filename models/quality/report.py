@@ -18,8 +18,8 @@ WEIGHTS: Final[Mapping[str, float]] = {
 }
 """Of each dimension in the overall score; one with nothing to judge by is left out.
 
-A rejected record is lost to everything downstream, so validity weighs most; the others degrade a recommendation
-without preventing it.
+A rejected record is lost to everything downstream, so validity weighs most; the others degrade a
+recommendation without preventing it.
 """
 
 
