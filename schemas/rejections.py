@@ -12,6 +12,7 @@ class Reason(StrEnum):
     EMPTY = "empty"
     TOO_LARGE = "too_large"
     UNKNOWN_COMPRESSION = "unknown_compression"
+    BROKEN_COMPRESSION = "broken_compression"
     BROKEN_UTF8 = "broken_utf8"
     BROKEN_JSON = "broken_json"
     TOO_DEEP = "too_deep"

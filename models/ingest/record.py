@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from schemas.catalog import Item, Promotion
 from schemas.events import AnyEvent
 from schemas.rejections import Rejection
 
 
 class Record(Protocol):
-    """One Kafka record. ``timestamp`` is the record's own, in milliseconds: create or append time, as the topic is set."""
+    """One Kafka record. ``timestamp`` is the record's own, in milliseconds since 1970, below 0 when it has none."""
 
     @property
     def topic(self) -> str: ...
@@ -46,4 +47,23 @@ class Ingested(NamedTuple):
     accepted: list[Accepted]
     rejected: list[Rejected]
     unknown_fields: dict[str, int]
-    """How often each field that the schema does not know was seen (and dropped); at most 64 names, longest tail under ``*``."""
+    """How often each field that the schema does not know was seen in an accepted event, and dropped.
+
+    At most 64 names, most frequent first kept, the rest under ``*``.
+    """
+
+
+class Change(NamedTuple):
+    """A new entry of the catalogue, or its removal when ``entry`` is None."""
+
+    offset: int
+    id: str
+    entry: Item | Promotion | None
+
+
+class IngestedCatalog(NamedTuple):
+    """What one batch of a ``catalog.*`` topic became; ``changes`` in the order of the records."""
+
+    changes: list[Change]
+    rejected: list[Rejected]
+    unknown_fields: dict[str, int]

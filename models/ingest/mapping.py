@@ -1,0 +1,292 @@
+"""Other vocabularies, declared as tables: Google Analytics 4 and Segment to the fields of ``schemas.events``.
+
+An event is first flattened: its name, its top-level fields and its parameters side by side. A table then names, for each
+of our fields, theirs in order of preference; a field that no table reads is unknown, and counted.
+One record is one event of one topic, so an event about one item may name only one.
+Sources: Google, "Ecommerce measurement" and "BigQuery export schema" (GA4); Segment, "Spec: V2 Ecommerce Events".
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+from models.ingest import faults
+from models.ingest.envelope import Envelope, time_ms_of
+from models.ingest.settings import Format
+from schemas import topics
+from schemas.rejections import Reason, Rejection
+
+Fields = dict[str, Any]
+Convert = Callable[[Any], Any]
+
+EVENT_NAME: Final = "event name"
+ITEM: Final = "item"
+LINES: Final = "lines"
+ITEM_IDS: Final = "item_ids"
+RESULTS: Final = "results"
+MAX_EXACT_INT: Final = 1 << 63
+
+
+def text(value: Any) -> Any:
+    """Numbers used as ids become text."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_EXACT_INT:
+        return str(value)
+    return value
+
+
+def number(value: Any) -> Any:
+    """Numbers written as text become numbers; infinities and the like stay text and are refused as such."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = float(value)
+    except ValueError:
+        return value
+    return found if abs(found) < MAX_EXACT_INT else value
+
+
+def integer(value: Any) -> Any:
+    """Whole numbers written as text or with a fraction of zero become integers."""
+    found = number(value)
+    return int(found) if isinstance(found, float) and found.is_integer() else found
+
+
+def micros(value: Any) -> Any:
+    """Microseconds to milliseconds, both since 1970; written as text in exports, where all 64-bit integers are."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= 19:
+        value = int(value)
+    return value // 1000 if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def iso(value: Any) -> Any:
+    """RFC 3339 to milliseconds since 1970."""
+    found = time_ms_of(value) if isinstance(value, str) else None
+    return value if found is None else found
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One of our fields: theirs, the first that is there wins."""
+
+    sources: tuple[str, ...]
+    convert: Convert = text
+
+
+Table = Mapping[str, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What one event name becomes.
+
+    ``items`` is what its items are to us: the one item that it is about, its lines, or the field that takes their ids.
+    """
+
+    topic: str
+    items: str
+    fields: Table = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """One vocabulary: how to flatten an event, fields of all events, fields of an item, where items are, event names."""
+
+    flatten: Callable[[Fields], Fields]
+    common: Table
+    item: Table
+    items: str
+    shapes: Mapping[str, Shape]
+
+
+class Mapped(NamedTuple):
+    """An event in our fields, ready to be checked against its type, and the names of the fields that nothing read."""
+
+    fields: Fields
+    unknown: list[str]
+
+
+def detect(fields: Fields) -> Format:
+    """The vocabulary that only these fields can be of; canonical when nothing speaks for another."""
+    if "time_ms" in fields or "schema_version" in fields:
+        return Format.CANONICAL
+    if "event_name" in fields or (
+        "events" in fields and ("client_id" in fields or "app_instance_id" in fields)
+    ):
+        return Format.GA4
+    if "messageId" in fields or ("event" in fields and "properties" in fields):
+        return Format.SEGMENT
+    return Format.CANONICAL
+
+
+def translate(fields: Fields, envelope: Envelope, format_: Format, topic: str) -> Mapped | Rejection:
+    """``fields``, decoded from the envelope's body, in our own fields."""
+    vocabulary = VOCABULARIES[format_]
+    flat = vocabulary.flatten(fields)
+    name = flat.pop(EVENT_NAME, None)
+    if not isinstance(name, str):
+        return faults.rejection(Reason.MISSING_FIELD, f"no event name: one record holds one {format_} event")
+    shape = vocabulary.shapes.get(name)
+    if shape is None or shape.topic != topic:
+        belongs = f", it belongs on {shape.topic}" if shape else ""
+        return faults.rejection(Reason.UNKNOWN_KIND, f"event {faults.quoted(name)} on {topic}{belongs}")
+    return _apply(vocabulary, shape, flat, envelope)
+
+
+def _apply(vocabulary: Vocabulary, shape: Shape, flat: Fields, envelope: Envelope) -> Mapped | Rejection:
+    items = flat.pop(vocabulary.items, None)
+    event, unknown = _read({**vocabulary.common, **shape.fields}, flat)
+    if items is None and shape.items == ITEM:
+        item, unknown = _read(vocabulary.item, {name: flat[name] for name in unknown})
+        event = item | event
+    elif items is not None:
+        entries, more = _items(vocabulary, items)
+        unknown += more
+        placed = _placed(shape.items, entries, vocabulary.items)
+        if isinstance(placed, Rejection):
+            return placed
+        event = placed | event
+    event.setdefault("event_id", envelope.event_id or blake2b(envelope.body, digest_size=16).hexdigest())
+    event.setdefault("time_ms", envelope.time_ms)
+    return Mapped({name: value for name, value in event.items() if value is not None} | dict(shape.fixed), unknown)
+
+
+def _read(table: Table, source: Fields) -> tuple[Fields, list[str]]:
+    found: Fields = {}
+    for name, rule in table.items():
+        value = next((source[each] for each in rule.sources if source.get(each) not in (None, "")), None)
+        if value is not None:
+            found[name] = rule.convert(value)
+    read = {each for rule in table.values() for each in rule.sources}
+    return found, [name for name in source if name not in read]
+
+
+def _items(vocabulary: Vocabulary, items: Any) -> tuple[list[Any], list[str]]:
+    entries: list[Any] = []
+    unknown: list[str] = []
+    for item in items if isinstance(items, list) else [items]:
+        entry, rest = _read(vocabulary.item, item) if isinstance(item, dict) else (item, [])
+        entries.append(entry)
+        unknown += [f"{vocabulary.items}[].{name}" for name in rest]
+    return entries, unknown
+
+
+def _placed(role: str, entries: list[Any], source: str) -> Fields | Rejection:
+    if role == LINES:
+        return {LINES: entries}
+    if role != ITEM:
+        return {role: [each.get("item_id") if isinstance(each, dict) else each for each in entries]}
+    if len(entries) != 1:
+        return faults.rejection(
+            Reason.OUT_OF_RANGE, f"$.{source} names {len(entries)} items: send one record for each item"
+        )
+    if isinstance(entries[0], dict):
+        return entries[0]
+    return faults.rejection(
+        Reason.WRONG_TYPE, f"$.{source}[0] is {faults.quoted(entries[0])}, expected an object"
+    )
+
+
+def _flat_ga4(fields: Fields) -> Fields:
+    events = fields.get("events")
+    event = events[0] if isinstance(events, list) and len(events) == 1 and isinstance(events[0], dict) else {}
+    flat: Fields = {}
+    for nested in (
+        event.get("params"),
+        *(fields.get(name) for name in ("event_params", "params", "ecommerce")),
+    ):
+        flat |= _parameters(nested)
+    flat |= {name: value for name, value in event.items() if name not in ("name", "params")}
+    taken = ("events", "event_name", "event_params", "params", "ecommerce")
+    flat |= {name: value for name, value in fields.items() if name not in taken and value is not None}
+    return flat | {EVENT_NAME: fields.get("event_name", event.get("name"))}
+
+
+def _parameters(nested: Any) -> Fields:
+    """Parameters as an object, or as the BigQuery export lists them: ``{"key": …, "value": {"int_value": …}}``."""
+    if isinstance(nested, dict):
+        return nested
+    pairs = [each for each in nested if isinstance(each, dict)] if isinstance(nested, list) else []
+    return {
+        pair["key"]: next((value for value in pair["value"].values() if value is not None), None)
+        for pair in pairs
+        if isinstance(pair.get("key"), str) and isinstance(pair.get("value"), dict)
+    }
+
+
+def _flat_segment(fields: Fields) -> Fields:
+    properties = fields.get("properties")
+    flat = dict(properties) if isinstance(properties, dict) else {}
+    flat |= {name: value for name, value in fields.items() if name not in ("event", "properties")}
+    return flat | {EVENT_NAME: fields.get("event")}
+
+
+_CURRENCY: Final = {"currency": Rule(("currency",))}
+
+GA4: Final = Vocabulary(
+    flatten=_flat_ga4,
+    common={
+        "event_id": Rule(("event_id",)),
+        "user_id": Rule(("user_id", "user_pseudo_id", "client_id", "app_instance_id")),
+        "time_ms": Rule(("event_timestamp", "timestamp_micros"), micros),
+        "session_id": Rule(("ga_session_id", "session_id")),
+        "platform": Rule(("platform",)),
+        "slate_id": Rule(("slate_id",)),
+    },
+    item={
+        "item_id": Rule(("item_id", "id")),
+        "category": Rule(("item_category",)),
+        "brand": Rule(("item_brand",)),
+        "price": Rule(("price",), number),
+        "quantity": Rule(("quantity",), integer),
+        "position": Rule(("index",), integer),
+        "store_id": Rule(("location_id", "affiliation")),
+        "promotion_id": Rule(("promotion_id",)),
+    },
+    items="items",
+    shapes={
+        "view_item": Shape(topics.BROWSE, ITEM),
+        "search": Shape(topics.SEARCH, RESULTS, {"query": Rule(("search_term",))}),
+        "view_search_results": Shape(topics.SEARCH, RESULTS, {"query": Rule(("search_term",))}),
+        "view_item_list": Shape(topics.FEEDBACK, ITEM_IDS, fixed={"kind": "impression"}),
+        "select_item": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "click"}),
+        "add_to_cart": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "cart"}),
+        "add_to_wishlist": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "wishlist"}),
+        "purchase": Shape(topics.PURCHASE, LINES, {"order_id": Rule(("transaction_id",)), **_CURRENCY}),
+    },
+)
+
+SEGMENT: Final = Vocabulary(
+    flatten=_flat_segment,
+    common={
+        "event_id": Rule(("messageId",)),
+        "user_id": Rule(("userId", "anonymousId")),
+        "time_ms": Rule(("timestamp", "originalTimestamp"), iso),
+        "session_id": Rule(("session_id", "sessionId")),
+        "platform": Rule(("platform", "channel")),
+        "slate_id": Rule(("slate_id",)),
+    },
+    item={
+        "item_id": Rule(("product_id", "sku")),
+        "category": Rule(("category",)),
+        "brand": Rule(("brand",)),
+        "price": Rule(("price",), number),
+        "quantity": Rule(("quantity",), integer),
+        "position": Rule(("position",), integer),
+        "store_id": Rule(("affiliation",)),
+        "promotion_id": Rule(("promotion_id",)),
+    },
+    items="products",
+    shapes={
+        "Product Viewed": Shape(topics.BROWSE, ITEM),
+        "Products Searched": Shape(topics.SEARCH, RESULTS, {"query": Rule(("query",))}),
+        "Product List Viewed": Shape(topics.FEEDBACK, ITEM_IDS, fixed={"kind": "impression"}),
+        "Product Clicked": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "click"}),
+        "Product Added": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "cart"}),
+        "Product Added to Wishlist": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "wishlist"}),
+        "Order Completed": Shape(topics.PURCHASE, LINES, {"order_id": Rule(("order_id",)), **_CURRENCY}),
+    },
+)
+
+VOCABULARIES: Final[Mapping[Format, Vocabulary]] = {Format.GA4: GA4, Format.SEGMENT: SEGMENT}
