@@ -1,7 +1,8 @@
 """What every retrieval source promises: the arrays it is fed, the arrays it answers with.
 
-Items, categories, brands and terms are dense indexes handed out by ``models.knowledge.vocabulary``; -1 means none.
-N is the number of users in the micro-batch. Best first, ties by the lower index, so no answer depends on hash order.
+Items, categories, brands and terms are dense indexes handed out by ``models.knowledge.vocabulary``; -1 means
+none. N is the number of users in the micro-batch. Best first, ties by the lower index, so no answer depends
+on hash order.
 """
 
 from typing import NamedTuple, Protocol
@@ -22,14 +23,15 @@ class Interactions(NamedTuple):
     user: U64
     """64-bit hash of the user id."""
     session: U64
-    """64-bit hash of the session id the shop sent, 0 when it sent none: then sessions are cut by idle time."""
+    """64-bit hash of the session id the shop sent, 0 when it sent none: sessions are then cut by idle time.
+    """
     item: I32
     kind: U8
     """``models.kinds.Kind``; kinds of weight 0 are not present."""
     time_s: F64
     """Event time, seconds since 1970."""
     term: I32
-    """Index of the shopper's most recent query in the query vocabulary, -1 when no search came just before."""
+    """Index of the shopper's most recent query in the query vocabulary, -1 when no search came before."""
     segment: I32
     """Cold-start segment of the shopper (platform vocabulary), -1 unknown."""
 
@@ -46,7 +48,7 @@ class Queries(NamedTuple):
     weights: F32
     """(N, L) weight of the kind of the strongest interaction with that item in the session."""
     history: I32
-    """(N, H) distinct items of the longer history, newest first, the current session's included, -1 padded."""
+    """(N, H) distinct items of the longer history, newest first, with the current session's, -1 padded."""
     history_age_s: F32
     """(N, H) seconds since the last interaction."""
     category: I32
@@ -67,7 +69,7 @@ class Queries(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """(N, K) item indexes, best first, -1 padded, and their scores: positive, 0 where padded, comparable in a row."""
+    """(N, K) best first, -1 padded, and their scores: positive, 0 where padded, comparable in a row."""
 
     items: I32
     scores: F32

@@ -1,9 +1,131 @@
-"""Settings of the retrieval sources."""
+"""Settings of the retrieval sources, one nested model each, and how many of everything they are built for."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Decay = Literal["same", "linear", "div", "log", "quadratic"]
+Seconds = Annotated[float, Field(gt=0.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+MINUTE_S = 60.0
+HOUR_S = 3_600.0
+DAY_S = 86_400.0
+
+
+class SourceSettings(BaseModel):
+    """Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(True, description="Whether the source is asked for candidates, and learns.")
+
+
+class SessionKnnSettings(SourceSettings):
+    """VMIS-kNN over the latest sessions."""
+
+    neighbours: int = Field(100, ge=1, le=10_000, description="k, the most similar sessions that vote.")
+    sample: int = Field(
+        1_000, ge=1, le=100_000, description="m, the most recent sessions among which neighbours are sought."
+    )
+    query_items: int = Field(
+        10, ge=1, le=64, description="Latest distinct items of the session that are asked about."
+    )
+    position_decay: Decay = Field(
+        "quadratic", description="How items of the session lose weight by their position."
+    )
+    step_decay: Decay = Field(
+        "quadratic", description="How a neighbour's vote loses weight the older the newest item it shares is."
+    )
+    idf_weight: float = Field(
+        1.0,
+        ge=0.0,
+        le=100.0,
+        description="Votes are multiplied by 1 + idf_weight * log(sessions / with the item).",
+    )
+    n_interactions: int = Field(
+        1 << 20,
+        ge=1,
+        le=1 << 30,
+        description="Interactions kept, rounded up to a power of two; 20 bytes each.",
+    )
+    n_sessions: int = Field(
+        1 << 17,
+        ge=1,
+        le=1 << 28,
+        description="Sessions kept, rounded up to a power of two; 92 + 4 session_items bytes.",
+    )
+    session_items: int = Field(32, ge=2, le=1_024, description="Latest distinct items kept of a session.")
+    idle_s: Seconds = Field(
+        30 * MINUTE_S, description="Idle time that ends a session the shop sent no id for."
+    )
+
+
+class CovisitationSettings(SourceSettings):
+    """Items that follow one another within sessions."""
+
+    neighbours: int = Field(32, ge=1, le=1_024, description="Neighbours kept of an item; 12 bytes each.")
+    window: int = Field(
+        5, ge=1, le=64, description="Items of the session before an interaction that it is paired with."
+    )
+    backward: Share = Field(
+        0.5, description="Weight of `B before A` for the list of A, where `A before B` weighs 1."
+    )
+    half_life_s: Seconds = Field(14 * DAY_S, description="Half-life of a pair's count.")
+    smoothing: float = Field(
+        5.0,
+        ge=0.0,
+        description="Weight added to the total of an item's pairs: less is made of seldom seen items.",
+    )
+    query_items: int = Field(
+        10, ge=1, le=1_024, description="Latest items of the session that are asked about."
+    )
+    position_decay: Decay = Field(
+        "div", description="How items of the session lose weight by their position."
+    )
+    n_sessions: int = Field(
+        1 << 17,
+        ge=1,
+        le=1 << 28,
+        description="Sessions kept open, rounded up to a power of two; 92 + 4 window bytes.",
+    )
+    idle_s: Seconds = Field(
+        30 * MINUTE_S, description="Idle time that ends a session the shop sent no id for."
+    )
+
+
+class TrendingSettings(SourceSettings):
+    """What is popular now."""
+
+    half_lives_s: tuple[Seconds, ...] = Field(
+        (10 * MINUTE_S, 6 * HOUR_S, 7 * DAY_S),
+        min_length=1,
+        max_length=8,
+        description="Half-lives of the counts.",
+    )
+    blend: tuple[Share, ...] = Field(
+        (0.2, 0.3, 0.5),
+        min_length=1,
+        max_length=8,
+        description="Weight of an item's share at each half-life.",
+    )
+    pool: int = Field(
+        256, ge=1, le=65_536, description="Best items of each half-life that the blend is made from."
+    )
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse lists of different lengths."""
+        if len(self.blend) != len(self.half_lives_s):
+            raise ValueError(
+                f"blend has {len(self.blend)} weights for {len(self.half_lives_s)} half-lives: give one each"
+            )
 
 
 class RetrieveSettings(BaseModel):
     """Frozen; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session_knn: SessionKnnSettings = SessionKnnSettings()
+    covisitation: CovisitationSettings = CovisitationSettings()
+    trending: TrendingSettings = TrendingSettings()

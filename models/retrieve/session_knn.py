@@ -1,0 +1,356 @@
+"""Sessions like this one, and what else was in them: VMIS-kNN, learned as the events arrive.
+
+It keeps sessions, not counts: what it recommends is at most as old as the ring of interactions is long.
+"""
+
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from models.retrieve.compiled import compiled, held_bytes, packed
+from models.retrieve.contract import F32, F64, I32, U64, Candidates, Interactions, Queries
+from models.retrieve.position_decay import by_position, by_step
+from models.retrieve.sessions import (
+    I64,
+    Sessions,
+    current_slot,
+    drop_items,
+    empty_sessions,
+    place,
+    power_of_two,
+    remember,
+)
+from models.retrieve.settings import SessionKnnSettings
+from models.retrieve.top_k import empty_lists, marked, top_k
+
+_BIT = np.uint64(1)
+_NO_BITS = np.uint64(0)
+
+
+class Ring(NamedTuple):
+    """The last E pairs of session and item, each linked to the one before it of its item; E is a power of
+    two.
+
+    A pair's running number tells whether it is still there: the ring holds numbers from ``appended - E`` on.
+    """
+
+    item: I32
+    """(E,) -1 when the item was forgotten."""
+    serial: I64
+    """(E,) running number of the session."""
+    previous: I64
+    """(E,) running number of the pair before it of the same item, -1 for the first."""
+    head: I64
+    """(I,) running number of the latest pair of the item, -1 for none."""
+    n_pairs: I32
+    """(I,) pairs of the item in the ring."""
+    appended: I64
+    """(1,)"""
+
+
+class Scratch(NamedTuple):
+    """Working memory of a query, left as it was found: all -1 or 0 where the comment says so."""
+
+    seen: I32
+    """(S,) -1; place of the slot among the sampled sessions."""
+    slot: I32
+    """(m,)"""
+    similarity: F32
+    """(m,)"""
+    shared: U64
+    """(m,) which positions of the query the session shares, as bits."""
+    numbers: I32
+    """(m,) 0, 1, 2, ..."""
+    best: I32
+    """(k,)"""
+    best_similarity: F32
+    """(k,)"""
+    score: F32
+    """(I,) 0"""
+    touched: I32
+    """(k W,)"""
+    rank: I32
+    """(I,) -1"""
+
+
+class Knobs(NamedTuple):
+    """What the kernel needs of the settings."""
+
+    by_position: F32
+    """(L + 1, L)"""
+    by_step: F32
+    """(L,)"""
+    idf_weight: float
+
+
+@compiled
+def append(ring: Ring, item: int, serial: int) -> None:
+    """Write the next pair over the oldest."""
+    n_kept = ring.item.shape[0]
+    number = ring.appended[0]
+    at = number & (n_kept - 1)
+    if number >= n_kept and ring.item[at] >= 0:
+        ring.n_pairs[ring.item[at]] -= 1
+    ring.item[at] = item
+    ring.serial[at] = serial
+    ring.previous[at] = ring.head[item]
+    ring.head[item] = number
+    ring.n_pairs[item] += 1
+    ring.appended[0] = number + 1
+
+
+@compiled
+def learn(ring: Ring, s: Sessions, user: U64, session: U64, item: I32, time_s: F64, idle_s: float) -> None:
+    """Fold n interactions in, in order."""
+    for r in range(item.shape[0]):
+        if item[r] < 0 or item[r] >= ring.head.shape[0]:
+            continue
+        slot = place(s, session[r], user[r], time_s[r], idle_s)
+        if slot >= 0 and remember(s, slot, item[r]):
+            append(ring, item[r], s.serial[slot])
+
+
+@compiled
+def sample(ring: Ring, s: Sessions, t: Scratch, cursor: I64, weight: F32, n: int, own: int) -> int:
+    """Find the most recent sessions that share one of ``n`` items, and their similarity; returns how many.
+
+    ``cursor`` (L,) holds the latest pair of each item: the chains are walked together, always the newest pair
+    next.
+    """
+    oldest = max(0, ring.appended[0] - ring.item.shape[0])
+    n_found = 0
+    while True:
+        p = 0
+        for q in range(1, n):
+            if cursor[q] > cursor[p]:
+                p = q
+        if cursor[p] < oldest:
+            return n_found
+        at = cursor[p] & (ring.item.shape[0] - 1)
+        cursor[p] = ring.previous[at]
+        slot = ring.serial[at] & (s.serial.shape[0] - 1)
+        if s.serial[slot] != ring.serial[at] or slot == own:
+            continue
+        found = t.seen[slot]
+        if found < 0:
+            if n_found == t.slot.shape[0]:
+                return n_found
+            found = n_found
+            n_found += 1
+            t.seen[slot] = found
+            t.slot[found] = slot
+            t.similarity[found] = 0.0
+            t.shared[found] = _NO_BITS
+        bit = _BIT << np.uint64(p)
+        if t.shared[found] & bit == _NO_BITS:
+            t.shared[found] |= bit
+            t.similarity[found] += weight[p]
+
+
+@compiled
+def newest_bit(bits: np.uint64) -> int:
+    """Position of the lowest bit set, the newest item."""
+    p = 0
+    while bits & _BIT == _NO_BITS:
+        bits >>= _BIT
+        p += 1
+    return p
+
+
+@compiled
+def vote(ring: Ring, s: Sessions, t: Scratch, knobs: Knobs, n_best: int) -> int:
+    """Let the ``n_best`` neighbours vote for their items; returns how many items got a vote."""
+    n_touched = 0
+    for b in range(n_best):
+        found = t.best[b]
+        slot = t.slot[found]
+        share = t.best_similarity[b] * knobs.by_step[newest_bit(t.shared[found])]
+        for j in range(s.length[slot]):
+            item = s.items[slot, j]
+            if t.score[item] == 0.0:
+                t.touched[n_touched] = item
+                n_touched += 1
+            t.score[item] += share
+    n_sessions = float(min(s.begun[0], s.serial.shape[0]))
+    for j in range(n_touched):
+        item = t.touched[j]
+        idf = np.log(n_sessions / max(1, ring.n_pairs[item]))
+        t.score[item] *= 1.0 + knobs.idf_weight * max(0.0, idf)
+    return n_touched
+
+
+@compiled
+def explain(
+    s: Sessions,
+    t: Scratch,
+    knobs: Knobs,
+    weight: F32,
+    n_best: int,
+    asked: I32,
+    top: I32,
+    cause: I32,
+    share: F32,
+) -> None:
+    """Write into ``cause`` the item of ``asked`` that gave most to each of ``top``; ties to the newest.
+
+    ``share`` (K, L) is working memory.
+    """
+    n = asked.shape[0]
+    for r in range(top.shape[0]):
+        t.rank[top[r]] = r
+        share[r, :n] = 0.0
+    for b in range(n_best):
+        found = t.best[b]
+        slot = t.slot[found]
+        step = knobs.by_step[newest_bit(t.shared[found])]
+        for j in range(s.length[slot]):
+            r = t.rank[s.items[slot, j]]
+            if r >= 0:
+                for p in range(n):
+                    if (t.shared[found] >> np.uint64(p)) & _BIT != _NO_BITS:
+                        share[r, p] += step * weight[p]
+    for r in range(top.shape[0]):
+        t.rank[top[r]] = -1
+        best = 0
+        for p in range(1, n):
+            if share[r, p] > share[r, best]:
+                best = p
+        cause[r] = asked[best]
+
+
+@compiled
+def retrieve(
+    ring: Ring,
+    s: Sessions,
+    t: Scratch,
+    knobs: Knobs,
+    user: U64,
+    items: I32,
+    weights: F32,
+    out: I32,
+    out_score: F32,
+    out_cause: I32,
+) -> None:
+    """Candidates (N, K) of N users, one after another."""
+    max_items = knobs.by_step.shape[0]
+    asked = np.empty(max_items, np.int32)
+    weight = np.empty(max_items, np.float32)
+    cursor = np.empty(max_items, np.int64)
+    share = np.empty((out.shape[1], max_items), np.float32)
+    for r in range(items.shape[0]):
+        n = 0
+        for c in range(items.shape[1]):
+            if n < max_items and 0 <= items[r, c] < ring.head.shape[0]:
+                asked[n] = items[r, c]
+                weight[n] = weights[r, c]
+                cursor[n] = ring.head[asked[n]]
+                n += 1
+        if n == 0:
+            continue
+        for p in range(n):
+            weight[p] *= knobs.by_position[n, p]
+        n_found = sample(ring, s, t, cursor, weight, n, current_slot(s, user[r]))
+        n_best = top_k(t.similarity, t.numbers, n_found, t.best, t.best_similarity)
+        n_touched = vote(ring, s, t, knobs, n_best)
+        n_top = top_k(t.score, t.touched, n_touched, out[r], out_score[r])
+        explain(s, t, knobs, weight, n_best, asked[:n], out[r, :n_top], out_cause[r], share)
+        for j in range(n_found):
+            t.seen[t.slot[j]] = -1
+        for j in range(n_touched):
+            t.score[t.touched[j]] = 0.0
+
+
+class SessionKnn:
+    """VMIS-kNN (Kersbergen, Sprangers and Schelter, Serenade, SIGMOD 2022), the incremental form of VS-KNN.
+
+    similarity(q, s) = sum of weight(p) over the positions p of the query q whose item the session s holds;
+    score(i) = (1 + a log(S / S_i)) * sum over the k most similar s that hold i of similarity(q, s) * step(q,
+    s), with the s drawn from the m sessions that shared an item most recently (Jannach and Ludewig, RecSys
+    2017; Ludewig et al., UMUAI 2021). S is the number of sessions held, S_i that of those with item i, and
+    step decays with the position of the newest item shared. Of sessions equally like the query the more
+    recent goes first. A user's own latest session is not a neighbour.
+
+    >>> SessionKnn(SessionKnnSettings(), n_items=100).name
+    'session_knn'
+    """
+
+    name = "session_knn"
+
+    def __init__(self, settings: SessionKnnSettings, n_items: int) -> None:
+        self._idle_s = settings.idle_s
+        self._knobs = Knobs(
+            by_position(settings.position_decay, settings.query_items),
+            by_step(settings.step_decay, settings.query_items),
+            settings.idf_weight,
+        )
+        self._sessions = empty_sessions(settings.n_sessions, settings.session_items)
+        self._ring = _empty_ring(power_of_two(settings.n_interactions), n_items)
+        self._scratch = _scratch(settings, self._sessions.serial.size, n_items)
+
+    def update(self, batch: Interactions) -> None:
+        """Fold interactions into their sessions."""
+        learn(
+            self._ring,
+            self._sessions,
+            cast(U64, packed(batch.user, np.uint64)),
+            cast(U64, packed(batch.session, np.uint64)),
+            cast(I32, packed(batch.item, np.int32)),
+            cast(F64, packed(batch.time_s, np.float64)),
+            self._idle_s,
+        )
+
+    def candidates(self, queries: Queries, k: int) -> Candidates:
+        """Items of the sessions most like each user's current one."""
+        out = empty_lists(len(queries.items), k)
+        retrieve(
+            self._ring,
+            self._sessions,
+            self._scratch,
+            self._knobs,
+            cast(U64, packed(queries.user, np.uint64)),
+            cast(I32, packed(queries.items, np.int32)),
+            cast(F32, packed(queries.weights, np.float32)),
+            *out,
+        )
+        return Candidates(*out)
+
+    def forget(self, items: I32) -> None:
+        """Take the items out of every session and chain."""
+        n_items = self._ring.head.size
+        gone = marked(items, n_items)
+        self._ring.head[gone[:-1]] = -1
+        self._ring.n_pairs[gone[:-1]] = 0
+        self._ring.item[gone[self._ring.item]] = -1
+        drop_items(self._sessions, gone)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held, all of it from the start."""
+        return held_bytes(self._ring, self._sessions, self._scratch, self._knobs[:2])
+
+
+def _empty_ring(n_kept: int, n_items: int) -> Ring:
+    return Ring(
+        item=np.full(n_kept, -1, np.int32),
+        serial=np.zeros(n_kept, np.int64),
+        previous=np.zeros(n_kept, np.int64),
+        head=np.full(n_items, -1, np.int64),
+        n_pairs=np.zeros(n_items, np.int32),
+        appended=np.zeros(1, np.int64),
+    )
+
+
+def _scratch(settings: SessionKnnSettings, n_sessions: int, n_items: int) -> Scratch:
+    m, k = settings.sample, settings.neighbours
+    return Scratch(
+        seen=np.full(n_sessions, -1, np.int32),
+        slot=np.zeros(m, np.int32),
+        similarity=np.zeros(m, np.float32),
+        shared=np.zeros(m, np.uint64),
+        numbers=np.arange(m, dtype=np.int32),
+        best=np.zeros(k, np.int32),
+        best_similarity=np.zeros(k, np.float32),
+        score=np.zeros(n_items, np.float32),
+        touched=np.zeros(min(n_items, k * settings.session_items), np.int32),
+        rank=np.full(n_items, -1, np.int32),
+    )
