@@ -278,6 +278,11 @@ def ping(client_conf: Mapping[str, Any], timeout_s: float = 10.0) -> str:
         ) from error
 
 
+def is_embedded(cluster_id: str) -> bool:
+    """Whether the cluster that ``ping`` found is an embedded one."""
+    return cluster_id.startswith("mockCluster")
+
+
 def kafka_version() -> str:
     """The version of Apache Kafka that ``kafka`` runs, from its pom."""
     project = ElementTree.fromstring(_POM.read_text())

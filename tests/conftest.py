@@ -5,6 +5,7 @@ is missing it is skipped, except under ``RILLET_REQUIRE_KAFKA=1`` or ``CI``, whe
 """
 
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -48,6 +49,20 @@ def embedded() -> Iterator[str]:
 def unique() -> Callable[[str], str]:
     """Makes names of topics, groups and applications that no other test uses."""
     return lambda prefix: f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Waits for a condition, and fails when it does not come about in time."""
+
+    def wait(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"the condition did not come about within {timeout_s:g} s")
+            time.sleep(0.02)
+
+    return wait
 
 
 @pytest.fixture
