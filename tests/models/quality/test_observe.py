@@ -107,7 +107,7 @@ def test_an_event_is_timely_up_to_the_threshold():
 def test_a_late_event_counts_in_the_newest_window_in_every_respect():
     # At 45,000 ms with 20 s of lateness windows before 20,000 ms are closed, so that 19,999 ms is late.
     profiles = observed(
-        Seen(0, 45_000, 45_000), Seen(1, 46_000, 19_999, priced=False), Seen(2, 46_000, 20_000)
+        Seen(0, 45_000, 45_000), Seen(1, 20_000, 19_999, priced=False), Seen(2, 46_000, 20_000)
     )
     assert {start: (p.n_accepted, p.n_late) for start, p in profiles.windows.items()} == {
         40_000: (2, 1),
