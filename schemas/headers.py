@@ -1,6 +1,6 @@
 """Names of record headers, and pure functions that build them.
 
-CloudEvents attributes follow the Kafka binding 1.0 in binary mode, dead letters KIP-1034. Values are UTF-8 text.
+CloudEvents attributes follow the Kafka binding 1.0 in binary mode, dead letters KIP-1034; values are UTF-8.
 Nothing here reads headers; that is done where they are used.
 """
 

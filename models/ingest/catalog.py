@@ -1,7 +1,7 @@
 """Whole batches of catalogue records: bytes to entries, removals or rejections.
 
-The catalogue is small beside the events, so all of it goes the exact way. An entry is never too late, since compaction
-keeps it until it is replaced.
+The catalogue is small beside the events, so all of it goes the exact way. An entry is never too late: it
+holds until it is replaced.
 """
 
 from collections.abc import Sequence

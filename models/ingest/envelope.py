@@ -1,6 +1,6 @@
-"""What is around an event: compression, size, depth and CloudEvents attributes. It leaves the event itself as bytes.
+"""What is around an event: compression, size, depth, CloudEvents attributes. The event itself stays bytes.
 
-Headers are read leniently (an unreadable one counts as absent), since a producer's tracing must never cost an event.
+Headers are read leniently, since a producer's tracing must never cost an event.
 """
 
 import re
@@ -17,8 +17,8 @@ from schemas import headers
 from schemas.rejections import Reason, Rejection
 
 MAX_DEPTH: Final = 256
-"""Nesting allowed, in fields that the schema does not know too: far below what the decoder's recursion can do, so that the
-answer does not depend on how deep the caller's own stack is."""
+"""Nesting allowed, also in fields that the schema does not know. Far below what the decoder can do, so that
+the answer does not depend on how deep the caller's own stack is."""
 
 SHALLOW_BYTES: Final = 2 * MAX_DEPTH
 """Values this short cannot nest deeper than ``MAX_DEPTH``: each level takes two bytes."""

@@ -1,7 +1,7 @@
 """Whole batches of shopper events: bytes to typed events or rejections.
 
-The short way is one typed decode and a few comparisons that only a plain, sound event passes; whatever does not pass
-them goes the exact way through ``reader`` and ``plausibility``. Both ways give the same answers.
+The short way is one typed decode and a few comparisons that only a plain, sound event passes; all else goes
+the exact way through ``reader`` and ``plausibility``. Both ways give the same answers.
 It keeps nothing between batches: duplicates and order are the next stage's business.
 """
 
@@ -36,7 +36,7 @@ class Ingest:
         self._sources = {topic: _Source(topic, settings, limits) for topic in topics.BEHAVIOUR}
 
     def __call__(self, records: Sequence[Record]) -> Ingested:
-        """What each record became, in the order of the records. ``ValueError`` for a topic without shopper events."""
+        """What each record became, in their order. ``ValueError`` for a topic without shopper events."""
         if not records:
             return Ingested([], [], {})
         topic = records[0].topic
@@ -104,7 +104,7 @@ class _Source:
             return None
 
     def _is_sound(self, event: AnyEvent, body: bytes | None, record: Record) -> bool:
-        """Whether ``judge`` would surely accept. Ids cannot be blank or long when the text has no spaces or escapes."""
+        """Whether ``judge`` surely accepts: text without spaces and escapes has no blank or long ids."""
         time_ms = event.time_ms
         return (
             body is not None

@@ -105,7 +105,7 @@ def of_version(version: int) -> Rejection:
     """A version of the schema that this release does not know."""
     return rejection(
         Reason.UNKNOWN_VERSION,
-        f"$.schema_version is {quoted(version)}, known is {SCHEMA_VERSION}: a newer producer wants a newer rillet",
+        f"$.schema_version is {quoted(version)}, known is {SCHEMA_VERSION}: upgrade rillet first",
     )
 
 

@@ -1,9 +1,9 @@
 """Other vocabularies, declared as tables: Google Analytics 4 and Segment to the fields of ``schemas.events``.
 
-An event is first flattened: its name, its top-level fields and its parameters side by side. A table then names, for each
-of our fields, theirs in order of preference; a field that no table reads is unknown, and counted.
+An event is first flattened: its name, its top-level fields and its parameters side by side. A table then names
+theirs for each of our fields, in order of preference; what no table reads is unknown, and counted.
 One record is one event of one topic, so an event about one item may name only one.
-Sources: Google, "Ecommerce measurement" and "BigQuery export schema" (GA4); Segment, "Spec: V2 Ecommerce Events".
+Sources: Google, "Measure ecommerce" and "BigQuery Export schema"; Segment, "V2 Ecommerce Events Spec".
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ def integer(value: Any) -> Any:
 
 
 def micros(value: Any) -> Any:
-    """Microseconds to milliseconds, both since 1970; written as text in exports, where all 64-bit integers are."""
+    """Microseconds since 1970 to milliseconds; exports write 64-bit integers as text."""
     if isinstance(value, str) and value.isdecimal() and len(value) <= 19:
         value = int(value)
     return value // 1000 if isinstance(value, int) and not isinstance(value, bool) else value
@@ -73,35 +73,50 @@ class Rule:
     convert: Convert = text
 
 
-Table = Mapping[str, Rule]
+class Table:
+    """Our fields and the rules that fill them."""
+
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self._rules = [(name, rule.sources, rule.convert) for name, rule in rules.items()]
+        self._read = frozenset(source for rule in rules.values() for source in rule.sources)
+
+    def read(self, source: Fields) -> tuple[Fields, list[str]]:
+        """Our fields as far as ``source`` has them, and the names in it that no rule reads."""
+        found: Fields = {}
+        for name, sources, convert in self._rules:
+            for each in sources:
+                value = source.get(each)
+                if value is not None and value != "":
+                    found[name] = convert(value)
+                    break
+        return found, [name for name in source if name not in self._read]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What one event name becomes.
 
-    ``items`` is what its items are to us: the one item that it is about, its lines, or the field that takes their ids.
+    ``items`` is what its items are to us: the one it is about, its lines, or the field that takes their ids.
     """
 
     topic: str
     items: str
-    fields: Table = field(default_factory=dict)
-    fixed: Mapping[str, str] = field(default_factory=dict)
+    table: Table
+    fixed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """One vocabulary: how to flatten an event, fields of all events, fields of an item, where items are, event names."""
+    """One vocabulary: how to flatten an event, where its items are and how to read one, event names."""
 
     flatten: Callable[[Fields], Fields]
-    common: Table
     item: Table
     items: str
     shapes: Mapping[str, Shape]
 
 
 class Mapped(NamedTuple):
-    """An event in our fields, ready to be checked against its type, and the names of the fields that nothing read."""
+    """An event in our fields, not yet checked against its type, and the names of fields that nothing read."""
 
     fields: Fields
     unknown: list[str]
@@ -136,9 +151,9 @@ def translate(fields: Fields, envelope: Envelope, format_: Format, topic: str) -
 
 def _apply(vocabulary: Vocabulary, shape: Shape, flat: Fields, envelope: Envelope) -> Mapped | Rejection:
     items = flat.pop(vocabulary.items, None)
-    event, unknown = _read({**vocabulary.common, **shape.fields}, flat)
+    event, unknown = shape.table.read(flat)
     if items is None and shape.items == ITEM:
-        item, unknown = _read(vocabulary.item, {name: flat[name] for name in unknown})
+        item, unknown = vocabulary.item.read({name: flat[name] for name in unknown})
         event = item | event
     elif items is not None:
         entries, more = _items(vocabulary, items)
@@ -147,26 +162,18 @@ def _apply(vocabulary: Vocabulary, shape: Shape, flat: Fields, envelope: Envelop
         if isinstance(placed, Rejection):
             return placed
         event = placed | event
-    event.setdefault("event_id", envelope.event_id or blake2b(envelope.body, digest_size=16).hexdigest())
-    event.setdefault("time_ms", envelope.time_ms)
-    return Mapped({name: value for name, value in event.items() if value is not None} | dict(shape.fixed), unknown)
-
-
-def _read(table: Table, source: Fields) -> tuple[Fields, list[str]]:
-    found: Fields = {}
-    for name, rule in table.items():
-        value = next((source[each] for each in rule.sources if source.get(each) not in (None, "")), None)
-        if value is not None:
-            found[name] = rule.convert(value)
-    read = {each for rule in table.values() for each in rule.sources}
-    return found, [name for name in source if name not in read]
+    if "event_id" not in event:
+        event["event_id"] = envelope.event_id or blake2b(envelope.body, digest_size=16).hexdigest()
+    if envelope.time_ms is not None:
+        event.setdefault("time_ms", envelope.time_ms)
+    return Mapped(event | shape.fixed, unknown)
 
 
 def _items(vocabulary: Vocabulary, items: Any) -> tuple[list[Any], list[str]]:
     entries: list[Any] = []
     unknown: list[str] = []
     for item in items if isinstance(items, list) else [items]:
-        entry, rest = _read(vocabulary.item, item) if isinstance(item, dict) else (item, [])
+        entry, rest = vocabulary.item.read(item) if isinstance(item, dict) else (item, [])
         entries.append(entry)
         unknown += [f"{vocabulary.items}[].{name}" for name in rest]
     return entries, unknown
@@ -204,7 +211,7 @@ def _flat_ga4(fields: Fields) -> Fields:
 
 
 def _parameters(nested: Any) -> Fields:
-    """Parameters as an object, or as the BigQuery export lists them: ``{"key": …, "value": {"int_value": …}}``."""
+    """An object, or the list of the BigQuery export: ``{"key": "page", "value": {"int_value": 1}}``."""
     if isinstance(nested, dict):
         return nested
     pairs = [each for each in nested if isinstance(each, dict)] if isinstance(nested, list) else []
@@ -224,68 +231,78 @@ def _flat_segment(fields: Fields) -> Fields:
 
 _CURRENCY: Final = {"currency": Rule(("currency",))}
 
+_GA4_EVENT: Final = {
+    "event_id": Rule(("event_id",)),
+    "user_id": Rule(("user_id", "user_pseudo_id", "client_id", "app_instance_id")),
+    "time_ms": Rule(("event_timestamp", "timestamp_micros"), micros),
+    "session_id": Rule(("ga_session_id", "session_id")),
+    "platform": Rule(("platform",)),
+    "slate_id": Rule(("slate_id",)),
+}
+_GA4_ITEM: Final = {
+    "item_id": Rule(("item_id", "id")),
+    "category": Rule(("item_category",)),
+    "brand": Rule(("item_brand",)),
+    "price": Rule(("price",), number),
+    "quantity": Rule(("quantity",), integer),
+    "position": Rule(("index",), integer),
+    "store_id": Rule(("location_id", "affiliation")),
+    "promotion_id": Rule(("promotion_id",)),
+}
+_GA4_ANY: Final = Table(_GA4_EVENT)
+_GA4_SEARCH: Final = Shape(topics.SEARCH, RESULTS, Table(_GA4_EVENT | {"query": Rule(("search_term",))}))
+_GA4_ORDER: Final = Table(_GA4_EVENT | _CURRENCY | {"order_id": Rule(("transaction_id",))})
+
 GA4: Final = Vocabulary(
     flatten=_flat_ga4,
-    common={
-        "event_id": Rule(("event_id",)),
-        "user_id": Rule(("user_id", "user_pseudo_id", "client_id", "app_instance_id")),
-        "time_ms": Rule(("event_timestamp", "timestamp_micros"), micros),
-        "session_id": Rule(("ga_session_id", "session_id")),
-        "platform": Rule(("platform",)),
-        "slate_id": Rule(("slate_id",)),
-    },
-    item={
-        "item_id": Rule(("item_id", "id")),
-        "category": Rule(("item_category",)),
-        "brand": Rule(("item_brand",)),
-        "price": Rule(("price",), number),
-        "quantity": Rule(("quantity",), integer),
-        "position": Rule(("index",), integer),
-        "store_id": Rule(("location_id", "affiliation")),
-        "promotion_id": Rule(("promotion_id",)),
-    },
+    item=Table(_GA4_ITEM),
     items="items",
     shapes={
-        "view_item": Shape(topics.BROWSE, ITEM),
-        "search": Shape(topics.SEARCH, RESULTS, {"query": Rule(("search_term",))}),
-        "view_search_results": Shape(topics.SEARCH, RESULTS, {"query": Rule(("search_term",))}),
-        "view_item_list": Shape(topics.FEEDBACK, ITEM_IDS, fixed={"kind": "impression"}),
-        "select_item": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "click"}),
-        "add_to_cart": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "cart"}),
-        "add_to_wishlist": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "wishlist"}),
-        "purchase": Shape(topics.PURCHASE, LINES, {"order_id": Rule(("transaction_id",)), **_CURRENCY}),
+        "view_item": Shape(topics.BROWSE, ITEM, _GA4_ANY),
+        "search": _GA4_SEARCH,
+        "view_search_results": _GA4_SEARCH,
+        "view_item_list": Shape(topics.FEEDBACK, ITEM_IDS, _GA4_ANY, {"kind": "impression"}),
+        "select_item": Shape(topics.FEEDBACK, ITEM, _GA4_ANY, {"kind": "click"}),
+        "add_to_cart": Shape(topics.FEEDBACK, ITEM, _GA4_ANY, {"kind": "cart"}),
+        "add_to_wishlist": Shape(topics.FEEDBACK, ITEM, _GA4_ANY, {"kind": "wishlist"}),
+        "purchase": Shape(topics.PURCHASE, LINES, _GA4_ORDER),
     },
 )
 
+_SEGMENT_EVENT: Final = {
+    "event_id": Rule(("messageId",)),
+    "user_id": Rule(("userId", "anonymousId")),
+    "time_ms": Rule(("timestamp", "originalTimestamp"), iso),
+    "session_id": Rule(("session_id", "sessionId")),
+    "platform": Rule(("platform", "channel")),
+    "slate_id": Rule(("slate_id",)),
+}
+_SEGMENT_ITEM: Final = {
+    "item_id": Rule(("product_id", "sku")),
+    "category": Rule(("category",)),
+    "brand": Rule(("brand",)),
+    "price": Rule(("price",), number),
+    "quantity": Rule(("quantity",), integer),
+    "position": Rule(("position",), integer),
+    "store_id": Rule(("affiliation",)),
+    "promotion_id": Rule(("promotion_id",)),
+}
+_SEGMENT_ANY: Final = Table(_SEGMENT_EVENT)
+_SEGMENT_SEARCH: Final = Table(_SEGMENT_EVENT | {"query": Rule(("query",))})
+_SEGMENT_ORDER: Final = Table(_SEGMENT_EVENT | _CURRENCY | {"order_id": Rule(("order_id",))})
+
 SEGMENT: Final = Vocabulary(
     flatten=_flat_segment,
-    common={
-        "event_id": Rule(("messageId",)),
-        "user_id": Rule(("userId", "anonymousId")),
-        "time_ms": Rule(("timestamp", "originalTimestamp"), iso),
-        "session_id": Rule(("session_id", "sessionId")),
-        "platform": Rule(("platform", "channel")),
-        "slate_id": Rule(("slate_id",)),
-    },
-    item={
-        "item_id": Rule(("product_id", "sku")),
-        "category": Rule(("category",)),
-        "brand": Rule(("brand",)),
-        "price": Rule(("price",), number),
-        "quantity": Rule(("quantity",), integer),
-        "position": Rule(("position",), integer),
-        "store_id": Rule(("affiliation",)),
-        "promotion_id": Rule(("promotion_id",)),
-    },
+    item=Table(_SEGMENT_ITEM),
     items="products",
     shapes={
-        "Product Viewed": Shape(topics.BROWSE, ITEM),
-        "Products Searched": Shape(topics.SEARCH, RESULTS, {"query": Rule(("query",))}),
-        "Product List Viewed": Shape(topics.FEEDBACK, ITEM_IDS, fixed={"kind": "impression"}),
-        "Product Clicked": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "click"}),
-        "Product Added": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "cart"}),
-        "Product Added to Wishlist": Shape(topics.FEEDBACK, ITEM, fixed={"kind": "wishlist"}),
-        "Order Completed": Shape(topics.PURCHASE, LINES, {"order_id": Rule(("order_id",)), **_CURRENCY}),
+        "Product Viewed": Shape(topics.BROWSE, ITEM, _SEGMENT_ANY),
+        "Products Searched": Shape(topics.SEARCH, RESULTS, _SEGMENT_SEARCH),
+        "Product List Viewed": Shape(topics.FEEDBACK, ITEM_IDS, _SEGMENT_ANY, {"kind": "impression"}),
+        "Product Clicked": Shape(topics.FEEDBACK, ITEM, _SEGMENT_ANY, {"kind": "click"}),
+        "Product Added": Shape(topics.FEEDBACK, ITEM, _SEGMENT_ANY, {"kind": "cart"}),
+        "Product Added to Wishlist": Shape(topics.FEEDBACK, ITEM, _SEGMENT_ANY, {"kind": "wishlist"}),
+        "Order Completed": Shape(topics.PURCHASE, LINES, _SEGMENT_ORDER),
     },
 )
 

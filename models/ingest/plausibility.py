@@ -1,4 +1,4 @@
-"""Checks that an event of the right shape must still pass: version, ids, key, time. Only the record decides, no clock."""
+"""Checks that an event of the right shape must still pass: version, ids, key, time. No clock is read."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -37,7 +37,7 @@ class Limits(NamedTuple):
 
 
 def judge(event: AnyEvent, key: bytes | None, timestamp_ms: int, limits: Limits) -> Rejection | None:
-    """Why the event is refused, None when it is accepted. A timestamp below 0 means that the record has none."""
+    """Why the event is refused, None when it is accepted. A timestamp below 0 means none."""
     return (
         of_version(event.schema_version)
         or of_ids(event)
@@ -70,7 +70,7 @@ def of_version(version: int) -> Rejection | None:
 
 
 def of_ids(event: AnyEvent | Item | Promotion) -> Rejection | None:
-    """Refuses ids that are blank or longer than 256 bytes. The first test settles nearly all of them at once."""
+    """Refuses ids that are blank or longer than 256 bytes. The first test settles nearly all at once."""
     single, lists = _IDS[type(event)]
     found = [each for each in single(event) if each is not None]
     for ids in lists:
@@ -159,4 +159,4 @@ _IDS: Final = {
     shape: (_id_getter(shape), [_LISTS[name] for name in shape.__struct_fields__ if name in _LISTS])
     for shape in (Browse, Search, Purchase, *get_args(Feedback), Item, Promotion)
 }
-"""Getters of the ids of each type: of the single ones (the first twice, so that the answer is always a tuple), of lists."""
+"""For each type, getters of its single ids (the first one twice, for a tuple always) and of its lists."""

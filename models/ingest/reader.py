@@ -1,6 +1,6 @@
 """Bytes of one record to a value of one type, whatever envelope and vocabulary they came in.
 
-This is the exact and complete way, for all that the short way in ``events`` does not settle. It judges shape only.
+This is the exact way, for all that the short way in ``events`` does not settle. It judges shape only.
 """
 
 from typing import Any, Final, Generic, NamedTuple, TypeVar

@@ -9,22 +9,35 @@ from schemas.rejections import Rejection
 
 
 class Record(Protocol):
-    """One Kafka record. ``timestamp`` is the record's own, in milliseconds since 1970, below 0 when it has none."""
+    """One Kafka record. ``timestamp`` is its own, in milliseconds since 1970, below 0 when it has none."""
 
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """Its topic."""
+
     @property
-    def partition(self) -> int: ...
+    def partition(self) -> int:
+        """Its partition."""
+
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Its offset in the partition."""
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """When it was produced, or appended, as the topic is set."""
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """What it is partitioned by."""
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """The event; None is a tombstone."""
+
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Names may repeat; producers may leave values null."""
 
 
 class Accepted(NamedTuple):

@@ -24,7 +24,7 @@ class IngestSettings(BaseModel):
     allowed_lateness_ms: int = Field(
         7 * topics.DAY_MS,
         gt=0,
-        description="An event older than this at its record's own timestamp is refused as too late, milliseconds.",
+        description="Events older than this at their record's own timestamp are refused, milliseconds.",
     )
     future_tolerance_ms: int = Field(
         300_000,
@@ -39,7 +39,7 @@ class IngestSettings(BaseModel):
     )
     formats: dict[str, Format] = Field(
         default_factory=dict,
-        description="Format of the events of a topic; topics not named here are `auto`: a header or a field that "
+        description="Format of a topic's events. Topics not named are `auto`: a header or a field that "
         "only one format has decides, otherwise canonical.",
     )
 

@@ -1,7 +1,7 @@
 """Which fields of accepted events the schema does not know, counted exactly.
 
-Whether a batch has any is settled by decoding all of it at once into twins of the types that refuse unknown fields; only
-a batch that has some is looked at event by event.
+Whether a batch has any is settled by decoding all of it at once into twins of the types that refuse unknown
+fields; only a batch that has some is looked at event by event.
 """
 
 from collections import Counter
@@ -90,7 +90,8 @@ def _names(shape: Any) -> frozenset[str]:
 
 
 def _twin(shape: type[Struct]) -> Any:
-    nested: list[tuple[str, Any]] = [("lines", list[_LINE])] if issubclass(shape, Purchase) else []  # type: ignore[valid-type]
+    lines: Any = list[_LINE]  # type: ignore[valid-type]
+    nested = [("lines", lines)] if issubclass(shape, Purchase) else []
     return defstruct(f"_{shape.__name__}", nested, bases=(shape,), forbid_unknown_fields=True, kw_only=True)
 
 
