@@ -5,7 +5,7 @@ none. N is the number of users in the micro-batch. Best first, ties by the lower
 on hash order.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,3 +94,13 @@ class Source(Protocol):
     @property
     def size_bytes(self) -> int:
         """Memory held, for the gauge; bounded by the settings."""
+
+
+@runtime_checkable
+class TextSource(Protocol):
+    """A source that also finds items by the words that describe them."""
+
+    def index(self, item: int, terms: I32) -> None:
+        """Take ``terms`` (t,), indexes in the token vocabulary, as the words of ``item``, in place of earlier
+        ones.
+        """

@@ -121,6 +121,48 @@ class TrendingSettings(SourceSettings):
             )
 
 
+class ContentSettings(SourceSettings):
+    """Items by attributes and words."""
+
+    half_life_s: Seconds = Field(7 * DAY_S, description="Half-life of an item's popularity.")
+    row_items: int = Field(
+        64, ge=1, le=4_096, description="Items kept of a category or brand; 12 bytes each."
+    )
+    posted_items: int = Field(128, ge=1, le=65_536, description="Items kept of a token; 4 bytes each.")
+    item_terms: int = Field(16, ge=1, le=256, description="Tokens kept of an item; 4 bytes each.")
+    brand_share: Share = Field(
+        0.4, description="Weight of the brands' part; the categories' is the rest to 1."
+    )
+    text_share: float = Field(1.0, ge=0.0, le=100.0, description="Weight of the part that the words have.")
+    price_band: float = Field(
+        0.7,
+        gt=0.0,
+        description="Distance in log(1 + price) at which an item's score falls to 0.61 of itself.",
+    )
+    smoothing: float = Field(5.0, ge=0.0, description="Weight added to the total of a category or brand.")
+    new_item_weight: float = Field(
+        0.1, gt=0.0, description="Weight of a new catalogue item where its category or brand has room."
+    )
+
+
+class SearchIntentSettings(SourceSettings):
+    """Items that followed the same query."""
+
+    half_life_s: Seconds = Field(14 * DAY_S, description="Half-life of a count.")
+    row_items: int = Field(32, ge=1, le=4_096, description="Items kept of a query; 12 bytes each.")
+    smoothing: float = Field(2.0, ge=0.0, description="Weight added to the total of a query.")
+
+
+class ColdStartSettings(SourceSettings):
+    """Popularity by segment."""
+
+    half_life_s: Seconds = Field(3 * DAY_S, description="Half-life of a count.")
+    row_items: int = Field(256, ge=1, le=65_536, description="Items kept of a segment; 12 bytes each.")
+    prior_weight: float = Field(
+        200.0, gt=0.0, description="Weight of interactions at which a segment's own popularity counts half."
+    )
+
+
 class RetrieveSettings(BaseModel):
     """Frozen; unknown keys are refused."""
 
@@ -129,3 +171,6 @@ class RetrieveSettings(BaseModel):
     session_knn: SessionKnnSettings = SessionKnnSettings()
     covisitation: CovisitationSettings = CovisitationSettings()
     trending: TrendingSettings = TrendingSettings()
+    content: ContentSettings = ContentSettings()
+    search: SearchIntentSettings = SearchIntentSettings()
+    cold_start: ColdStartSettings = ColdStartSettings()
