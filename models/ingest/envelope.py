@@ -25,25 +25,24 @@ SHALLOW_BYTES: Final = 2 * MAX_DEPTH
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-_READ: Final = frozenset(
-    {
-        headers.CONTENT_TYPE,
-        headers.CONTENT_ENCODING,
-        headers.CE_ID,
-        headers.CE_TYPE,
-        headers.CE_TIME,
-        headers.CE_SPECVERSION,
-    }
-)
+_READ: Final = {
+    headers.CONTENT_TYPE: headers.CONTENT_TYPE,
+    "Content-Type": headers.CONTENT_TYPE,
+    headers.CONTENT_ENCODING: headers.CONTENT_ENCODING,
+    "Content-Encoding": headers.CONTENT_ENCODING,
+    headers.CE_ID: headers.CE_ID,
+    headers.CE_TYPE: headers.CE_TYPE,
+    headers.CE_TIME: headers.CE_TIME,
+    headers.CE_SPECVERSION: headers.CE_SPECVERSION,
+}
+"""Headers that are read, in the spellings in use."""
 _GZIP_WINDOW: Final = 31
 _NOT_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^\[\]{}"]++', re.DOTALL)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 _FORMAT_OF_TYPE: Final = {
-    "ga4.": Format.GA4,
-    "com.google.analytics.": Format.GA4,
-    "segment.": Format.SEGMENT,
-    "com.segment.": Format.SEGMENT,
+    Format.GA4: ("ga4.", "com.google.analytics."),
+    Format.SEGMENT: ("segment.", "com.segment."),
 }
 _FORMAT_OF_CONTENT: Final = {headers.GA4_JSON: Format.GA4, headers.SEGMENT_JSON: Format.SEGMENT}
 
@@ -72,7 +71,7 @@ _STRUCTURED = msgspec.json.Decoder(_Structured)
 
 def has_news(record_headers: Sequence[tuple[str, bytes]]) -> bool:
     """Whether any of the headers can change how the value is read."""
-    return any(name.lower() in _READ for name, _ in record_headers)
+    return any(name in _READ for name, _ in record_headers)
 
 
 def open_envelope(
@@ -124,8 +123,8 @@ def depth_exceeds(body: bytes, limit: int) -> bool:
 def _said(record_headers: Sequence[tuple[str, bytes]]) -> dict[str, str]:
     said: dict[str, str] = {}
     for name, value in record_headers:
-        if value and name.lower() in _READ:
-            said[name.lower()] = value.decode("utf-8", "replace")
+        if value and name in _READ:
+            said[_READ[name]] = value.decode("utf-8", "replace")
     return said
 
 
@@ -186,10 +185,10 @@ def _of_specversion(version: str) -> Rejection:
 
 
 def _format(said: dict[str, str]) -> Format:
-    content_type = said.get(headers.CONTENT_TYPE, "").partition(";")[0].strip()
+    content_type = said.get(headers.CONTENT_TYPE, "").partition(";")[0]
     if content_type in _FORMAT_OF_CONTENT:
         return _FORMAT_OF_CONTENT[content_type]
     event_type = said.get(headers.CE_TYPE, "")
     return next(
-        (each for start, each in _FORMAT_OF_TYPE.items() if event_type.startswith(start)), Format.AUTO
+        (each for each, starts in _FORMAT_OF_TYPE.items() if event_type.startswith(starts)), Format.AUTO
     )

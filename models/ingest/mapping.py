@@ -1,7 +1,7 @@
 """Other vocabularies, declared as tables: Google Analytics 4 and Segment to the fields of ``schemas.events``.
 
-An event is first flattened: its name, its top-level fields and its parameters side by side. A table then names
-theirs for each of our fields, in order of preference; what no table reads is unknown, and counted.
+An event is first flattened: its name, its top-level fields and its parameters side by side. A table then
+names, for each of our fields, theirs in order of preference; what no table reads is unknown, and counted.
 One record is one event of one topic, so an event about one item may name only one.
 Sources: Google, "Measure ecommerce" and "BigQuery Export schema"; Segment, "V2 Ecommerce Events Spec".
 """
