@@ -252,8 +252,9 @@ class KafkaBroker:
 
     def _answers(self) -> bool:
         """Whether it serves metadata and counts itself among the live nodes."""
-        if _port_is_free(self.port):
-            return False
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, self.port)):
+                return False
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, **_SILENT})
         try:
             return len(admin.list_topics(timeout=1).brokers) == 1
@@ -362,7 +363,12 @@ def _free_port(taken: int | None = None) -> int:
 
 def _port_is_free(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) != 0
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def _tail(text: str, lines: int = 20) -> str:
