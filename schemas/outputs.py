@@ -5,7 +5,7 @@ from msgspec import Struct
 from schemas.events import SCHEMA_VERSION
 
 
-class ReasonCode(Struct, frozen=True, array_like=True):
+class ReasonCode(Struct, frozen=True, array_like=True, gc=False):
     """Why an item is in a slate: retrieval source, share of the score, the item or term behind it."""
 
     source: str
@@ -13,7 +13,7 @@ class ReasonCode(Struct, frozen=True, array_like=True):
     because: str | None = None
 
 
-class SlateItem(Struct, frozen=True):
+class SlateItem(Struct, frozen=True, gc=False):
     """One recommended item, its score (comparable within the slate only) and its reasons, strongest first."""
 
     item_id: str
@@ -21,7 +21,7 @@ class SlateItem(Struct, frozen=True):
     reasons: list[ReasonCode]
 
 
-class Slate(Struct, frozen=True, kw_only=True):
+class Slate(Struct, frozen=True, kw_only=True, gc=False):
     """Recommendations for one user, best first.
 
     ``slate_id`` is ``topic-partition-offset`` of the event that caused it.
@@ -38,7 +38,7 @@ class Slate(Struct, frozen=True, kw_only=True):
     schema_version: int = SCHEMA_VERSION
 
 
-class RankedItem(Struct, frozen=True, array_like=True):
+class RankedItem(Struct, frozen=True, array_like=True, gc=False):
     """An item and its score."""
 
     item_id: str

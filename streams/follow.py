@@ -8,13 +8,27 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 log = logging.getLogger(__name__)
 
-Apply = Callable[[Sequence[Message]], None]
+
+
+class FollowedRecord(NamedTuple):
+    """A record as ``models.ingest`` takes it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+Apply = Callable[[Sequence[FollowedRecord]], None]
 
 
 class Follower:
@@ -25,6 +39,7 @@ class Follower:
         settings: Mapping[str, Any],
         topics: Sequence[str],
         apply: Apply,
+        on_failure: Callable[[BaseException], None],
         *,
         since_ms: int | None = None,
         max_batch: int = 2_000,
@@ -42,6 +57,7 @@ class Follower:
         )
         self._topics = topics
         self._apply = apply
+        self._on_failure = on_failure
         self._since_ms = since_ms
         self._max_batch = max_batch
         self._stopping = threading.Event()
@@ -68,14 +84,15 @@ class Follower:
             waiting = {tp for tp, end in ends.items() if end > 0}
             self._settle(waiting)
             while not self._stopping.is_set():
-                messages = [m for m in self._consumer.consume(self._max_batch, 0.05) if not m.error()]
-                if messages:
-                    asyncio.run_coroutine_threadsafe(self._hand_over(messages), self._loop).result()
+                messages = self._consumer.consume(self._max_batch, 0.05)
+                records = [_record(message) for message in messages if not message.error()]
+                if records:
+                    asyncio.run_coroutine_threadsafe(self._hand_over(records), self._loop).result()
                 if waiting:
                     self._reached(waiting, ends)
-        except Exception as error:  # the loop decides; a follower that cannot read must not go on unnoticed
+        except Exception as error:  # a thread has no one to raise to
             if not self._stopping.is_set():
-                self._loop.call_soon_threadsafe(self._fail, error)
+                self._on_failure(error)
         finally:
             self._consumer.close()
 
@@ -109,10 +126,17 @@ class Follower:
         if not self.caught_up.done():
             self.caught_up.set_result(None)
 
-    def _fail(self, error: Exception) -> None:
-        log.error("follower_failed topics=%s", self._topics, exc_info=error)
-        if not self.caught_up.done():
-            self.caught_up.set_exception(error)
+    async def _hand_over(self, records: Sequence[FollowedRecord]) -> None:
+        self._apply(records)
 
-    async def _hand_over(self, messages: Sequence[Message]) -> None:
-        self._apply(messages)
+
+def _record(message: Message) -> FollowedRecord:
+    return FollowedRecord(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )

@@ -34,6 +34,8 @@ from pydantic.fields import FieldInfo
 from models.ingest.settings import IngestSettings
 from models.interest.settings import InterestSettings
 from models.knowledge.settings import KnowledgeSettings
+from models.path_settings import PathSettings
+from models.knowledge.settings import KnowledgeSettings
 from models.quality.settings import QualitySettings
 from models.rank.settings import RankSettings
 from models.retrieve.settings import RetrieveSettings
@@ -278,6 +280,9 @@ class PublishSettings(Section):
     """What is published, and how often."""
 
     slate_length: int = Field(20, ge=1, le=200, description="Items in a slate.")
+    candidates: int = Field(
+        100, ge=1, le=1_000, description="Candidates that each retrieval source may name for a slate."
+    )
     n_candidates: int = Field(
         200, ge=1, le=10_000, description="Candidates that each retrieval source hands to ranking."
     )

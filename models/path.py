@@ -1,0 +1,273 @@
+"""The path of one micro-batch, online and offline alike: ingest → interest → knowledge → retrieve → rank.
+
+Pure: records and stored states come in, new states, slates, facts and counts go out. Storing, sending, clocks and the
+order between partitions are the caller's.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from xxhash import xxh3_64_intdigest, xxh64_hexdigest
+
+from models.ingest import Ingest
+from models.ingest.record import Accepted, Ingested, Record
+from models.interest.codec import decode, encode
+from models.interest.evidence import touches
+from models.interest.fold import Outcome, fold
+from models.interest.queries import queries, seen
+from models.interest.state import State, last_query
+from models.kinds import Kind
+from models.knowledge.base import KnowledgeBase
+from models.knowledge.facts import Facts, Interaction, gather
+from models.path_settings import PathSettings
+from models.quality.observe import NO, NOT_APPLICABLE, YES, QualityBatch
+from models.rank.reasons import slate_items
+from models.rank.score import FixedWeights
+from models.rank.slate import rank
+from schemas.events import AnyEvent, Dwell, Impression, Purchase, Rating
+from schemas.outputs import Slate
+
+SILENT = (Impression, Dwell, Rating)
+"""Events that change the state and cause no slate: answering an impression with a slate would never end."""
+
+class Served(NamedTuple):
+    """A slate, the record that caused it, and that record's timestamp."""
+
+    slate: Slate
+    timestamp_ms: int
+
+
+class Step(NamedTuple):
+    """What one micro-batch became."""
+
+    states: list[tuple[bytes, bytes]]
+    """New state by user key, one a user."""
+    served: list[Served]
+    facts: Facts
+    quality: QualityBatch
+    outcomes: list[Outcome]
+    """One an accepted event."""
+
+
+class _User(NamedTuple):
+    key: bytes
+    state: State
+    at: list[int]
+    """Positions of the user's events among the accepted."""
+
+
+Load = Callable[[list[bytes]], Sequence[bytes | None]]
+Lap = Callable[[str], None]
+
+
+class Path:
+    """All stages with their shared knowledge. ``lap`` is told when each stage ends."""
+
+    def __init__(self, settings: PathSettings) -> None:
+        self.settings = settings
+        self.knowledge = KnowledgeBase(settings.knowledge, settings.retrieve)
+        self.model_version = f"fixed-{xxh64_hexdigest(repr(settings).encode())[:8]}"
+        self._ingest = Ingest(settings.ingest)
+        self._scorer = FixedWeights(settings.rank)
+        self._source_names = [source.name for source in self.knowledge.sources]
+
+    def step(self, records: Sequence[Record], load: Load, now_ms: int, lap: Lap = lambda _: None) -> Step:
+        """Take consecutive records of one topic and partition; ``load`` gives the stored states of user keys."""
+        topic, partition = records[0].topic, records[0].partition
+        timestamps = {record.offset: record.timestamp for record in records}
+        ingested = self._ingest(records)
+        lap("ingest")
+        users = self._load(ingested.accepted, load)
+        lap("load")
+        quality_flags = self._judge(ingested.accepted, users)
+        outcomes = self._fold(topic, partition, ingested.accepted, users)
+        states = [(user.key, encode(user.state)) for user in users]
+        lap("interest")
+        rows = self._rows(ingested.accepted, users, outcomes)
+        facts = gather(topic, partition, records[-1].offset, list(rows))
+        self.knowledge.learn(facts)
+        lap("knowledge")
+        causes = self._causes(ingested.accepted, users, outcomes)
+        served = self._serve(topic, partition, causes, timestamps, now_ms, lap) if causes else []
+        quality = self._quality(topic, partition, ingested, timestamps, outcomes, quality_flags, now_ms)
+        lap("quality")
+        return Step(states, served, facts, quality, outcomes)
+
+    def _load(self, accepted: Sequence[Accepted], load: Load) -> list[_User]:
+        at: dict[str, list[int]] = {}
+        for i, (_, event) in enumerate(accepted):
+            at.setdefault(event.user_id, []).append(i)
+        keys = [user_id.encode() for user_id in at]
+        values = load(keys) if keys else []
+        return [
+            _User(key, State() if value is None else decode(value), positions)
+            for key, value, positions in zip(keys, values, at.values(), strict=True)
+        ]
+
+    def _fold(
+        self, topic: str, partition: int, accepted: Sequence[Accepted], users: list[_User]
+    ) -> list[Outcome]:
+        outcomes = [Outcome.FRESH] * len(accepted)
+        for user in users:
+            arrivals = [(topic, partition, *accepted[i]) for i in user.at]
+            folded = fold(user.state, arrivals, self.settings.interest, self.knowledge.facts_of)
+            for i, outcome in zip(user.at, folded, strict=True):
+                outcomes[i] = outcome
+        return outcomes
+
+    def _rows(
+        self, accepted: Sequence[Accepted], users: list[_User], outcomes: list[Outcome]
+    ) -> Iterator[Interaction]:
+        rows = []
+        for user in users:
+            who = xxh3_64_intdigest(user.key)
+            segment = user.state.platform.name if user.state.platform else None
+            for i in user.at:
+                if outcomes[i] is not Outcome.DUPLICATE:
+                    rows += self._interactions(i, accepted[i], user.state, who, segment)
+        rows.sort(key=lambda numbered: numbered[0])
+        return (row for _, row in rows)
+
+    def _interactions(
+        self, i: int, accepted: Accepted, state: State, who: int, segment: str | None
+    ) -> list[tuple[int, Interaction]]:
+        offset, event = accepted
+        found = touches(event, self.settings.interest)
+        if not found:
+            return []
+        session = xxh3_64_intdigest(event.session_id) if event.session_id else 0
+        query = last_query(state, event.time_ms, self.settings.interest)
+        return [
+            (
+                i,
+                Interaction(
+                    offset,
+                    who,
+                    session,
+                    touch.item_id,
+                    touch.kind,
+                    event.time_ms,
+                    query,
+                    segment,
+                    touch.category,
+                    touch.brand,
+                    touch.price,
+                ),
+            )
+            for touch in found
+        ]
+
+    def _causes(
+        self, accepted: Sequence[Accepted], users: list[_User], outcomes: list[Outcome]
+    ) -> list[tuple[_User, Accepted]]:
+        """Users that are due a slate, with the latest event that causes it."""
+        causes = []
+        for user in users:
+            for i in reversed(user.at):
+                if outcomes[i] is not Outcome.DUPLICATE and not isinstance(accepted[i].event, SILENT):
+                    causes.append((user, accepted[i]))
+                    break
+        return causes
+
+    def _serve(
+        self,
+        topic: str,
+        partition: int,
+        causes: list[tuple[_User, Accepted]],
+        timestamps: dict[int, int],
+        now_ms: int,
+        lap: Lap,
+    ) -> list[Served]:
+        states = [user.state for user, _ in causes]
+        now_s = np.array([state.latest_ms for state in states]) / 1000.0
+        vocabularies = self.knowledge.vocabularies
+        who = np.array([xxh3_64_intdigest(user.key) for user, _ in causes], np.uint64)
+        asked = queries(states, who, now_s, vocabularies, self.settings.interest)
+        hidden = seen(states, asked, vocabularies.items)
+        lap("queries")
+        candidates = []
+        for source in self.knowledge.sources:
+            candidates.append(source.candidates(asked, self.settings.n_candidates))
+            lap(f"retrieve.{source.name}")
+        ranked = rank(
+            [(source.name, found) for source, found in zip(self.knowledge.sources, candidates, strict=True)],
+            asked,
+            hidden,
+            self.knowledge.attributes,
+            self.knowledge.rebuying.rebuyable,
+            self.settings.slate_length,
+            self.settings.rank,
+            self._scorer,
+        )
+        lap("rank")
+        explained = slate_items(
+            ranked, self._source_names, vocabularies.items.word, self.settings.rank.max_reasons
+        )
+        served = [
+            Served(
+                Slate(
+                    slate_id=f"{topic}-{partition}-{offset}",
+                    user_id=event.user_id,
+                    items=items,
+                    event_id=event.event_id,
+                    event_time_ms=event.time_ms,
+                    processed_ms=now_ms,
+                    model_version=self.model_version,
+                    cold_start=not user.state.recents.items,
+                ),
+                timestamps[offset],
+            )
+            for (user, (offset, event)), items in zip(causes, explained, strict=True)
+        ]
+        lap("explain")
+        return served
+
+    def _judge(self, accepted: Sequence[Accepted], users: list[_User]) -> tuple[list[int], list[int]]:
+        """Consistency of each event, from the state *before* the batch and the catalogue."""
+        known = [NOT_APPLICABLE] * len(accepted)
+        viewed = [NOT_APPLICABLE] * len(accepted)
+        for user in users:
+            items = set(user.state.recents.items)
+            for i in user.at:
+                event = accepted[i].event
+                named = _items(event)
+                if named:
+                    known[i] = YES if self.knowledge.all_catalogued(named) else NO
+                if isinstance(event, Purchase):
+                    viewed[i] = YES if items.issuperset(named) else NO
+                items.update(named)
+        return known, viewed
+
+    def _quality(
+        self,
+        topic: str,
+        partition: int,
+        ingested: Ingested,
+        timestamps: dict[int, int],
+        outcomes: list[Outcome],
+        flags: tuple[list[int], list[int]],
+        now_ms: int,
+    ) -> QualityBatch:
+        n = len(outcomes)
+        return QualityBatch(
+            topic,
+            partition,
+            ingested,
+            np.fromiter((timestamps[offset] for offset, _ in ingested.accepted), np.int64, n),
+            np.fromiter((outcome is Outcome.DUPLICATE for outcome in outcomes), np.bool_, n),
+            np.array(flags[0], np.int8),
+            np.array(flags[1], np.int8),
+            now_ms,
+        )
+
+
+def _items(event: AnyEvent) -> list[str]:
+    if isinstance(event, Purchase):
+        return [line.item_id for line in event.lines]
+    if isinstance(event, Impression):
+        return event.item_ids
+    item_id = getattr(event, "item_id", None)
+    return [] if item_id is None else [item_id]
+
+

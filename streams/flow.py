@@ -1,0 +1,188 @@
+"""Page one: how everything hangs together. Agents wire, ``models`` think.
+
+::
+
+    events.* ──► shopper: RecordBatch ─► Path.step ─► Step ──┬─► table interest (+ changelog)
+                                                            ├─► recommendations.user
+                                                            ├─► knowledge.interactions ──► every worker's KnowledgeBase
+                                                            ├─► events.dead-letter
+                                                            └─► table quality (+ changelog), metrics.quality
+    catalog.items ──► follower ──► KnowledgeBase
+    KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
+
+A batch is acknowledged when all it caused is on the broker; only then may its offset be committed.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from models.ingest import IngestCatalog
+from models.ingest.dead_letter import dead_letter
+from models.knowledge import facts as knowledge_facts
+from models.path import Path, Step
+from schemas import topics
+from streams import metrics
+from streams.acknowledge import Acknowledger
+from streams.app import faust_app
+from streams.engine.guard import Sequence as OffsetSequence
+from streams.engine.outbox import Outbox, Parcel
+from streams.engine.state import StateTable
+from streams.engine.transport import RecordBatch, RecordBatchSchema
+from streams.follow import FollowedRecord, Follower
+from streams.publish import Publisher, slate_record
+from streams.quality import QualityBook
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Crash = Callable[[BaseException], None]
+
+
+class GapError(RuntimeError):
+    """A batch did not follow the one before it: records would be lost. The worker must restart from its commits."""
+
+
+class Flow:
+    """One worker: a Faust app, the pure path, and what carries their results."""
+
+    def __init__(self, settings: Settings, crash: Crash) -> None:
+        self.settings = settings
+        self.app = faust_app(settings)
+        self.path = Path(settings.path())
+        self.outbox = Outbox(settings.kafka.client_conf())
+        self.interest = StateTable(self.app, "interest", settings.topics.partitions)
+        quality_table = StateTable(self.app, "quality", settings.topics.partitions)
+        self.quality = QualityBook(quality_table, settings.quality, self.outbox)
+        self.acknowledger = Acknowledger([self.interest, quality_table])
+        self.followers = self._followers()
+        self.publisher = Publisher(
+            self.path.knowledge, self.outbox, settings.publish, settings.topics.partitions, self.owns
+        )
+        self._crash = crash
+        self._ingest_catalog = IngestCatalog(settings.ingest)
+        self._sequence = OffsetSequence()
+        self._started = asyncio.Event()
+        source = self.app.topic(*topics.BEHAVIOUR, schema=RecordBatchSchema())
+        self.app.agent(source, name="shopper")(self._shopper)
+        self.app.task(self._start)
+
+    async def _start(self) -> None:
+        for follower in self.followers:
+            follower.start()
+        self._started.set()
+        beside = (self.acknowledger.run, self.publisher.run, self._close_quality_windows)
+        self._tasks = [asyncio.create_task(self._supervised(work())) for work in beside]
+
+    async def _shopper(self, stream: Any) -> None:
+        await self._supervised(self._shop(stream))
+
+    async def _shop(self, stream: Any) -> None:
+        """Take batches as they come; one agent, so that batches of a partition stay in order."""
+        await self._started.wait()
+        await asyncio.gather(*(follower.caught_up for follower in self.followers))
+        async for event in stream.noack().events():
+            batch: RecordBatch = event.value
+            if not self._sequence.follows(batch.tp, batch.epoch, batch.starts_at, batch.end):
+                raise GapError(f"{batch.tp}: a batch starts at {batch.starts_at}, which does not follow")
+            parcel, step = self.take(batch)
+            parcel.seal()
+            await self.acknowledger.put(event, parcel, step)
+
+    def take(self, batch: RecordBatch) -> tuple[Parcel, Step]:
+        """Run the path over one batch, store the state and send what it caused."""
+        lap = metrics.Laps()
+        topic, partition = batch.tp
+        step = self.path.step(
+            batch.records, lambda keys: self.interest.load(partition, keys), int(time.time() * 1000), lap
+        )
+        parcel = self.outbox.parcel()
+        self.interest.store(partition, step.states, parcel)
+        self.quality.observe(step.quality, parcel)
+        lap("store")
+        for served in step.served:
+            parcel.add(*slate_record(served.slate))
+        for rejected in step.quality.ingested.rejected:
+            parcel.add(topics.DEAD_LETTER, *dead_letter(rejected))
+        if step.facts.items:
+            parcel.add(
+                topics.INTERACTIONS,
+                f"{topic}-{partition}".encode(),
+                knowledge_facts.encode(step.facts),
+            )
+        lap("publish")
+        metrics.count(topic, batch.records, step)
+        return parcel, step
+
+    def missing(self) -> list[str]:
+        """What keeps this worker from being ready."""
+        missing = []
+        if not self.app.consumer.assignment():
+            missing.append("partitions assigned")
+        if not self.app.tables.actives_ready:
+            missing.append("tables recovered")
+        if not self._started.is_set() or not all(f.caught_up.done() for f in self.followers):
+            missing.append("catalogue and knowledge caught up")
+        return missing
+
+    def owns(self, topic: str, partition: int) -> bool:
+        """Whether a source partition is assigned to this worker."""
+        return any(tp.topic == topic and tp.partition == partition for tp in self.app.consumer.assignment())
+
+    def _followers(self) -> list[Follower]:
+        consumer = self.settings.kafka.client_conf()
+        return [
+            Follower(consumer, [topics.ITEMS], self._apply_catalogue, self._crash),
+            Follower(consumer, [topics.INTERACTIONS], self._apply_facts, self._crash),
+        ]
+
+    def _apply_catalogue(self, records: Sequence[FollowedRecord]) -> None:
+        ingested = self._ingest_catalog(records)
+        self.path.knowledge.describe([(change.id, change.entry) for change in ingested.changes])
+        mine = [each for each in ingested.rejected if self.owns(topics.BROWSE, each.record.partition)]
+        if mine and not self.missing():
+            parcel = self.outbox.parcel()
+            for rejected in mine:
+                parcel.add(topics.DEAD_LETTER, *dead_letter(rejected))
+            parcel.seal()
+
+    def _apply_facts(self, records: Sequence[FollowedRecord]) -> None:
+        for record in records:
+            if record.value is not None:
+                self.path.knowledge.learn(knowledge_facts.decode(record.value))
+
+    async def _close_quality_windows(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            if self.app.tables.actives_ready:
+                await self.quality.close_quiet(self.app.consumer.assignment())
+
+    def refresh_gauges(self) -> None:
+        """Bring the gauges that are read, not counted, up to date."""
+        metrics.READY.set(not self.missing())
+        metrics.OUTBOX.set(len(self.outbox))
+        metrics.ITEMS.set(len(self.path.knowledge.vocabularies.items))
+        metrics.BUILD.labels(version("rillet"), self.path.model_version).set(1)
+        for source in self.path.knowledge.sources:
+            metrics.SOURCE_BYTES.labels(source.name).set(source.size_bytes)
+        metrics.watch_offsets(self.app.consumer, topics.BEHAVIOUR)
+
+    def close(self) -> None:
+        """Stop the followers and deliver what is still in the outbox."""
+        for follower in self.followers:
+            follower.stop()
+        left = self.outbox.close()
+        if left:
+            log.warning("undelivered records=%d: their events are processed again at the next start", left)
+
+    async def _supervised(self, work: Any) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            log.critical("worker_failed", exc_info=error)
+            self._crash(error)

@@ -1,0 +1,45 @@
+"""Liveness, readiness and metrics over HTTP, on loopback unless told otherwise."""
+
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+
+class Health:
+    """``/livez`` answers while the event loop turns, ``/readyz`` tells what is still missing, ``/metrics`` is Prometheus."""
+
+    def __init__(self, missing: Callable[[], list[str]], refresh: Callable[[], None]) -> None:
+        self._missing = missing
+        self._refresh = refresh
+        self._started = time.monotonic()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the port is returned, which matters when 0 asked for a free one."""
+        app = web.Application()
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "alive", "uptime_s": round(time.monotonic() - self._started, 1)})
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        missing = self._missing()
+        body = {"status": "waiting" if missing else "ready", "missing": missing}
+        return web.json_response(body, status=503 if missing else 200)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        self._refresh()
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

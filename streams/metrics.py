@@ -1,0 +1,86 @@
+"""Every Prometheus metric of the worker, declared in one place. Labels have few values: never a user, never an item."""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from faust.types import TP
+from prometheus_client import Counter, Gauge, Histogram
+
+from models.ingest.record import Record
+from models.interest.fold import Outcome
+from models.path import Step
+
+LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+RECORDS = Counter("rillet_records_total", "Records taken from source topics.", ["topic"])
+ACCEPTED = Counter("rillet_accepted_total", "Events that passed every check.", ["topic"])
+REJECTED = Counter("rillet_rejected_total", "Records sent to the dead letters.", ["topic", "reason"])
+DUPLICATES = Counter("rillet_duplicates_total", "Events whose id had been seen before.", ["topic"])
+REPLAYED = Counter("rillet_replayed_total", "Events redelivered after a restart or rebalance.", ["topic"])
+UNKNOWN_FIELDS = Counter("rillet_unknown_fields_total", "Fields dropped because the schema lacks them.", ["topic"])
+SLATES = Counter("rillet_slates_total", "Slates published.", ["kind"])
+BATCH_RECORDS = Histogram(
+    "rillet_batch_records", "Records in one micro-batch.", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
+)
+STAGE_SECONDS = Counter("rillet_stage_seconds_total", "Time spent by stage of the path.", ["stage"])
+LATENCY = Histogram(
+    "rillet_slate_latency_seconds", "From the record's timestamp to its slate on the broker.", buckets=LATENCY_BUCKETS
+)
+EVENT_TIME = Gauge("rillet_event_timestamp_seconds", "Event time of the newest event processed.", ["topic"])
+LAG = Gauge("rillet_lag_records", "Records behind the end of the partition.", ["topic", "partition"])
+COMMITTED = Gauge("rillet_committed_offset_total", "Committed offset.", ["topic", "partition"])
+GUARDED = Counter("rillet_offset_guard_total", "Times the offset guard sought a partition back.", ["topic"])
+LOST = Counter("rillet_lost_records_total", "Records that retention deleted before they were read.", ["topic"])
+OUTBOX = Gauge("rillet_outbox_records", "Records not yet on the broker.")
+READY = Gauge("rillet_ready", "1 when partitions are assigned, tables recovered and knowledge caught up.")
+ITEMS = Gauge("rillet_items", "Items known.")
+SOURCE_BYTES = Gauge("rillet_source_bytes", "Memory held by a retrieval source.", ["source"])
+STATE_BYTES = Histogram(
+    "rillet_state_bytes", "Size of one user's state.", buckets=(256, 512, 1024, 2048, 4096, 8192, 16384)
+)
+QUALITY = Gauge(
+    "rillet_quality_ratio", "Latest closed window: measurement by dimension and field.", ["topic", "dimension", "field"]
+)
+BUILD = Gauge("rillet_build_info", "Constant 1.", ["version", "model_version"])
+
+
+class Laps:
+    """Adds the time since the last lap to the stage's counter."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        now = time.perf_counter()
+        STAGE_SECONDS.labels(stage).inc(now - self._last)
+        self._last = now
+
+
+def count(topic: str, records: Sequence[Record], step: Step) -> None:
+    """Count one micro-batch."""
+    ingested = step.quality.ingested
+    RECORDS.labels(topic).inc(len(records))
+    BATCH_RECORDS.observe(len(records))
+    ACCEPTED.labels(topic).inc(len(ingested.accepted))
+    for reason, n in Tally(rejected.rejection.reason for rejected in ingested.rejected).items():
+        REJECTED.labels(topic, reason).inc(n)
+    DUPLICATES.labels(topic).inc(step.outcomes.count(Outcome.DUPLICATE))
+    REPLAYED.labels(topic).inc(step.outcomes.count(Outcome.REPLAYED))
+    UNKNOWN_FIELDS.labels(topic).inc(sum(ingested.unknown_fields.values()))
+    if ingested.accepted:
+        EVENT_TIME.labels(topic).set(ingested.accepted[-1].event.time_ms / 1000.0)
+    if step.states:
+        STATE_BYTES.observe(len(step.states[-1][1]))
+
+
+def watch_offsets(consumer: Any, topics: Iterable[str]) -> None:
+    """Set lag and committed offset of the assigned partitions."""
+    of_interest = set(topics)
+    for topic, partition in consumer.assignment():
+        if topic in of_interest:
+            committed = consumer._committed_offset.get(TP(topic, partition)) or 0
+            highwater = consumer.highwater(TP(topic, partition)) or 0
+            COMMITTED.labels(topic, partition).set(committed)
+            LAG.labels(topic, partition).set(max(0, highwater - committed))

@@ -1,0 +1,74 @@
+"""One worker process: settings in, a running flow, health and metrics, a graceful end.
+
+Whatever goes wrong inside ends the process with ``EX_SOFTWARE`` at once: nothing more is written or committed, and the
+supervisor's restart continues from the last commit.
+"""
+
+import gc
+import logging
+import os
+import sys
+import time
+from typing import Final
+
+import faust
+from confluent_kafka import KafkaException
+
+from streams import kafka_admin
+from streams.broker import ping
+from streams.errors import BrokerUnreachableError, RilletError
+from streams.flow import Flow
+from streams.health import Health
+from streams.settings import Settings
+
+log = logging.getLogger("rillet")
+
+EX_SOFTWARE: Final = 70
+RETRY_S: Final = 5.0
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; the exit code is returned."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("faust").setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    _wait_for_broker(settings)
+    kafka_admin.ensure(settings)
+    settings.worker.state_dir.mkdir(parents=True, exist_ok=True)
+    flow = Flow(settings, _crash)
+    health = Health(flow.missing, flow.refresh_gauges)
+
+    @flow.app.task
+    async def serve_health() -> None:
+        port = await health.start(settings.worker.web_host, settings.worker.web_port)
+        log.info("worker_started id=%s health=http://%s:%d", settings.worker.id, settings.worker.web_host, port)
+
+    gc.freeze()
+    worker = faust.Worker(flow.app, loglevel="WARNING", quiet=True, override_logging=False)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    finally:
+        flow.close()
+    return 0
+
+
+def _wait_for_broker(settings: Settings) -> None:
+    while True:
+        try:
+            ping(settings.kafka.client_conf(), timeout_s=RETRY_S)
+            return
+        except (BrokerUnreachableError, KafkaException) as error:
+            log.warning("broker_away address=%s retry_s=%g: %s", settings.kafka.bootstrap_servers, RETRY_S, error)
+            time.sleep(RETRY_S)
+
+
+def _crash(error: BaseException) -> None:
+    message = str(error) if isinstance(error, RilletError) else f"{type(error).__name__}: {error}"
+    log.critical("worker_stops exit=%d: %s", EX_SOFTWARE, message)
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(EX_SOFTWARE)
+
+

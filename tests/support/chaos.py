@@ -1,0 +1,284 @@
+"""Workers as real processes under a real broker, and an oracle that knows what must come out of them."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from models.interest.codec import decode
+from models.interest.fold import fold
+from models.interest.settings import InterestSettings
+from models.interest.state import State
+from schemas import topics
+from schemas.events import AnyEvent, Browse, Click, Line, Purchase, Search
+from schemas.outputs import Slate
+
+Place = tuple[str, int, int]
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 90.0) -> Any:
+    """Poll until ``condition`` is true; the value is returned."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout_s:g} s for: {what}")
+        time.sleep(0.05)
+    return value
+
+
+@dataclass
+class WorkerProcess:
+    """One ``rillet worker`` with its own state folder; its log is kept for the failure message."""
+
+    bootstrap_servers: str
+    app_id: str
+    worker_id: str
+    datadir: Path
+    extra: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log_path(self) -> Path:
+        return self.datadir / f"{self.worker_id}.log"
+
+    def start(self) -> "WorkerProcess":
+        environment = {
+            **os.environ,
+            "RILLET_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "RILLET_APP_ID": self.app_id,
+            "RILLET_WORKER_ID": self.worker_id,
+            "RILLET_DATADIR": str(self.datadir),
+            "RILLET_WORKER__WEB_PORT": "0",
+            "RILLET_WORKER__SESSION_TIMEOUT_S": "6",
+            "RILLET_WORKER__HEARTBEAT_INTERVAL_S": "1",
+            **self.extra,
+        }
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", "from streams.cli import main; main()", "worker"],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        return self
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout=60)
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def health(self) -> str | None:
+        """Base address of the health endpoint of the current run."""
+        lines = [line for line in self.log_path.read_text().splitlines() if "worker_started" in line]
+        return lines[-1].rpartition("health=")[2] if lines else None
+
+    def ready(self) -> bool:
+        if not self.running:
+            raise AssertionError(f"worker {self.worker_id} ended\n{self.tail()}")
+        address = self.health()
+        try:
+            return bool(address) and urllib.request.urlopen(f"{address}/readyz", timeout=2).status == 200
+        except OSError:
+            return False
+
+    def metrics(self) -> dict[str, float]:
+        body = urllib.request.urlopen(f"{self.health()}/metrics", timeout=5).read().decode()
+        samples = (line.rsplit(" ", 1) for line in body.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in samples}
+
+    def tail(self, lines: int = 40) -> str:
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def shop_events(n: int, n_users: int, seed: int, start_ms: int) -> Iterator[tuple[str, AnyEvent]]:
+    """Browse, search, purchase and click events of ``n_users``, one millisecond apart."""
+    rng = random.Random(seed)
+    for i in range(n):
+        user, item = f"u{rng.randrange(n_users)}", f"i{int(rng.paretovariate(1.2)) % 500}"
+        head: dict[str, Any] = {"event_id": f"e{seed}-{i}", "user_id": user, "time_ms": start_ms + i}
+        draw = rng.random()
+        if draw < 0.7:
+            yield topics.BROWSE, Browse(**head, item_id=item, category=f"c{len(item)}", price=float(i % 90))
+        elif draw < 0.85:
+            yield topics.SEARCH, Search(**head, query=f"red {item}")
+        elif draw < 0.93:
+            yield topics.PURCHASE, Purchase(**head, lines=[Line(item_id=item, price=9.5)])
+        else:
+            yield topics.FEEDBACK, Click(**head, item_id=item)
+
+
+class Oracle:
+    """Remembers where each event went, and folds them itself to know what every state must be."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._servers = bootstrap_servers
+        self.sent: dict[Place, AnyEvent] = {}
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "partitioner": "murmur2_random",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+            }
+        )
+
+    def send(self, topic: str, event: AnyEvent) -> None:
+        def on_delivery(error: Any, message: Message) -> None:
+            assert error is None, error
+            self.sent[topic, message.partition(), message.offset()] = event
+
+        self._producer.produce(
+            topic,
+            msgspec.json.encode(event),
+            event.user_id.encode(),
+            timestamp=event.time_ms,
+            on_delivery=on_delivery,
+        )
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        assert self._producer.flush(30) == 0
+
+    def settled(self, app_id: str) -> bool:
+        """Whether the group has committed everything that was sent."""
+        ends: Counter[tuple[str, int]] = Counter()
+        for topic, partition, offset in self.sent:
+            ends[topic, partition] = max(ends[topic, partition], offset + 1)
+        wanted = [TopicPartition(*tp) for tp in ends]
+        admin = AdminClient({"bootstrap.servers": self._servers})
+        request = [ConsumerGroupTopicPartitions(app_id, wanted)]
+        committed = admin.list_consumer_group_offsets(request)[app_id].result(10).topic_partitions
+        return all(p.offset >= ends[p.topic, p.partition] for p in committed)
+
+    def expected_states(self) -> dict[str, State]:
+        by_user: dict[str, list[tuple[str, int, int, AnyEvent]]] = defaultdict(list)
+        for (topic, partition, offset), event in sorted(self.sent.items(), key=lambda sent: sent[1].time_ms):
+            by_user[event.user_id].append((topic, partition, offset, event))
+        states = {}
+        for user, arrivals in by_user.items():
+            states[user] = State()
+            fold(states[user], arrivals, InterestSettings())
+        return states
+
+    def check(self, app_id: str) -> "Findings":
+        """Compare what the worker left in its topics with what was sent."""
+        return Findings(
+            *self._check_states(app_id),
+            *self._check_slates(),
+            repeated_interactions=self._repeated_interactions(),
+        )
+
+    def _check_states(self, app_id: str) -> tuple[int, int]:
+        stored = {
+            message.key().decode(): decode(message.value())
+            for message in read_all(self._servers, f"{app_id}-interest-changelog")
+            if message.value() is not None
+        }
+        expected = self.expected_states()
+        lost = sum(max(0, state.n_events - stored[u].n_events) if u in stored else state.n_events
+                   for u, state in expected.items())
+        drift = sum(
+            1 for u, state in expected.items() if u in stored and fingerprint(stored[u]) != fingerprint(state)
+        )
+        return lost, drift
+
+    def _check_slates(self) -> tuple[int, int, int]:
+        ids: Counter[str] = Counter()
+        strange = 0
+        latest: dict[str, int] = {}
+        for message in read_all(self._servers, topics.SLATES):
+            slate = msgspec.json.decode(message.value(), type=Slate)
+            topic, partition, offset = slate.slate_id.rsplit("-", 2)
+            event = self.sent.get((topic, int(partition), int(offset)))
+            if event is None:
+                continue
+            ids[slate.slate_id] += 1
+            strange += event.event_id != slate.event_id or event.user_id != slate.user_id
+            latest[slate.user_id] = max(latest.get(slate.user_id, 0), slate.event_time_ms)
+        due = {e.user_id: 0 for e in self.sent.values()}
+        missing = 0
+        last_by_place: dict[tuple[str, str, int], tuple[int, AnyEvent]] = {}
+        for (topic, partition, offset), event in self.sent.items():
+            where = (event.user_id, topic, partition)
+            last_by_place[where] = max(last_by_place.get(where, (-1, event)), (offset, event), key=lambda x: x[0])
+        for (_, topic, partition), (offset, _) in last_by_place.items():
+            missing += f"{topic}-{partition}-{offset}" not in ids
+        assert due
+        return missing, strange, sum(n - 1 for n in ids.values())
+
+    def _repeated_interactions(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All but ``repeated_slates`` must be 0."""
+
+    lost_events: int
+    drifted_states: int
+    missing_slates: int
+    strange_slates: int
+    repeated_slates: int
+    repeated_interactions: int
+
+
+def fingerprint(state: State) -> Any:
+    """All of a state that must not depend on how its events arrived."""
+    return (
+        state.n_events,
+        state.latest_ms,
+        state.recents.items,
+        bytes(state.recents.rows),
+        sorted(state.categories.keys),
+        sorted(state.terms.keys),
+        state.bought,
+        [search.text for search in state.searches],
+    )
+
+
+def read_all(bootstrap_servers: str, topic: str) -> list[Message]:
+    """Every record of a topic, each partition in order."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap_servers, "group.id": "reader", "enable.auto.commit": False}
+    )
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10) for p in partitions}
+        consumer.assign([TopicPartition(topic, p, low) for p, (low, high) in ends.items() if high > low])
+        waiting = {p for p, (low, high) in ends.items() if high > low}
+        messages: list[Message] = []
+        while waiting:
+            for message in consumer.consume(10_000, 1.0):
+                assert message.error() is None, message.error()
+                messages.append(message)
+                if message.offset() + 1 >= ends[message.partition()][1]:
+                    waiting.discard(message.partition())
+        return messages
+    finally:
+        consumer.close()
+
+
+def describe(findings: Findings, worker: WorkerProcess) -> str:
+    """For the message of a failed assertion."""
+    return f"{json.dumps(findings.__dict__)}\n{worker.tail()}"
