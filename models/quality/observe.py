@@ -42,7 +42,7 @@ class QualityBatch(NamedTuple):
     viewed_before: I8
     """(n,) YES when the user had viewed every item of the purchase, NOT_APPLICABLE to other events."""
     now_ms: int
-    """When the batch was taken; record timestamps later than this are taken for it."""
+    """When the batch was taken, in place of record timestamps that are missing (below 0) or later."""
 
 
 def observe(profiles: PartitionProfiles, batch: QualityBatch) -> None:
@@ -122,14 +122,18 @@ def _above(stamp: int, batch: QualityBatch) -> tuple[_Events, _RejectedRecords]:
         all=[event for _, event in accepted],
         offsets=np.fromiter(map(_OFFSET, accepted), np.int64, len(accepted)),
         times_ms=times,
-        lags_ms=np.clip(batch.timestamps_ms[first:], 0, batch.now_ms) - times,
+        lags_ms=_credible(batch.timestamps_ms[first:], batch.now_ms) - times,
         duplicate=batch.duplicate[first:],
         known_item=batch.known_item[first:],
         viewed_before=batch.viewed_before[first:],
     )
     timestamps = np.array([record.timestamp for record, _ in rejected], np.int64)
     offsets = np.array([record.offset for record, _ in rejected], np.int64)
-    return events, _RejectedRecords(rejected, offsets, np.clip(timestamps, 0, batch.now_ms))
+    return events, _RejectedRecords(rejected, offsets, _credible(timestamps, batch.now_ms))
+
+
+def _credible(timestamps_ms: I64, now_ms: int) -> I64:
+    return np.where((timestamps_ms < 0) | (timestamps_ms > now_ms), now_ms, timestamps_ms)
 
 
 def _place(profiles: PartitionProfiles, events: _Events, rejected: _RejectedRecords) -> tuple[I64, Bool]:

@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.quality.codec import MAX_HEAD_BYTES, MAX_PROFILE_BYTES, VERSION, decode, encode
@@ -69,6 +69,7 @@ def test_the_version_leads_and_another_one_is_refused():
 
 
 @given(st.binary(max_size=80))
+@settings(deadline=None)
 def test_no_bytes_raise_anything_but_a_value_error(noise):
     with pytest.raises(ValueError):  # noqa: PT011  msgspec's own texts
         decode(bytes([VERSION]) + noise, SETTINGS)
