@@ -40,7 +40,7 @@ def folded(*events, settings=SETTINGS, catalogue=None):
 
 
 def affinities(affinity):
-    return {k: row for k, row in zip(affinity.keys, AFFINITY.iter_unpack(affinity.rows), strict=True)}
+    return dict(zip(affinity.keys, AFFINITY.iter_unpack(affinity.rows), strict=True))
 
 
 def test_a_weight_halves_at_each_half_life():
@@ -105,7 +105,7 @@ def test_traits_are_means_over_what_was_seen_and_bought():
         browse("b", 0, "x", price=7.0),
         of(Purchase, "p", 0, lines=[Line(item_id="y", promotion_id="p"), Line(item_id="z")]),
     )
-    # Mean of log 2 and log 8 is log 4: a price of 3. One line of two was promoted. x, x, y, z: 3 of 4 were new.
+    # Mean of log 2 and log 8 is log 4: a price of 3. One line of two was promoted. x, x, y, z: 3 of 4 new.
     assert traits(state) == pytest.approx((3.0, 0.5, 0.75))
     assert state.log_price.total == pytest.approx(log1p(1.0) + log1p(7.0))
 

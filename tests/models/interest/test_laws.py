@@ -1,4 +1,4 @@
-"""Laws of folding: order and batching do not matter, replays and duplicates change nothing, size is bounded."""
+"""Laws of folding: order and batching do not matter, repeats change nothing, size is bounded."""
 
 from copy import deepcopy
 
