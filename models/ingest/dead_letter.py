@@ -42,7 +42,7 @@ class Outgoing(NamedTuple):
 class DeadLetter(NamedTuple):
     """A dead letter, read.
 
-    ``headers`` are those of the refused record alone; ``reason`` is text, since a newer release may know more.
+    ``headers`` are those of the refused record alone; ``reason`` is text: a newer release may know more.
     """
 
     topic: str
@@ -64,7 +64,7 @@ class DeadLetter(NamedTuple):
 
 
 def bury(rejected: Rejected) -> Outgoing:
-    """The dead letter of a refused record. Its timestamp is the time of sending: retention counts from there."""
+    """The dead letter of a refused record. It is stamped when sent: retention counts from there."""
     record, rejection = rejected
     own = [each for each in record.headers if each[0] != headers.ATTEMPT]
     added = headers.dead_letter(

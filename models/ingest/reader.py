@@ -3,7 +3,7 @@
 This is the exact way, for all that the short way in ``events`` does not settle. It judges shape only.
 """
 
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -37,6 +37,8 @@ class Reader(Generic[T]):
         self._max_value_bytes = max_value_bytes
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(value_type)
         self.decode = self._decoder.decode
+        shapes = get_args(value_type) or (value_type,)
+        self._fields = frozenset(shapes[0].__struct_fields__)
 
     def read(self, record: Record) -> Reading[T] | Rejection:
         """The value of ``record``, or why there is none."""
@@ -59,7 +61,7 @@ class Reader(Generic[T]):
         detected = mapping.detect(fields) if format_ is Format.AUTO else format_
         if detected in mapping.VOCABULARIES:
             return self._translated(envelope, detected)
-        body = _filled(fields, envelope)
+        body = self._filled(fields, envelope)
         try:
             return Reading(self.decode(body), body, [])
         except faults.DECODING_ERRORS as final:
@@ -80,13 +82,12 @@ class Reader(Generic[T]):
         except faults.DECODING_ERRORS as error:
             return faults.rejection(Reason.OUT_OF_RANGE, str(error))
 
-
-def _filled(fields: dict[str, msgspec.Raw], envelope: Envelope) -> bytes:
-    """The body, with what the envelope says of id and time where the body itself is silent."""
-    said = {"event_id": envelope.event_id, "time_ms": envelope.time_ms}
-    missing = {
-        name: msgspec.Raw(msgspec.json.encode(value))
-        for name, value in said.items()
-        if value is not None and name not in fields
-    }
-    return msgspec.json.encode(fields | missing) if missing else envelope.body
+    def _filled(self, fields: dict[str, msgspec.Raw], envelope: Envelope) -> bytes:
+        """The body, with what the envelope says of id and time where the body itself is silent."""
+        said = {"event_id": envelope.event_id, "time_ms": envelope.time_ms}
+        missing = {
+            name: msgspec.Raw(msgspec.json.encode(value))
+            for name, value in said.items()
+            if value is not None and name in self._fields and name not in fields
+        }
+        return msgspec.json.encode(fields | missing) if missing else envelope.body
