@@ -1,0 +1,34 @@
+import numpy as np
+
+from models.rank.reasons import slate_items
+from models.rank.slate import Ranked
+from schemas.outputs import ReasonCode, SlateItem
+
+WORDS = {1: "one", 2: "two", 3: "three"}
+
+
+def test_the_largest_shares_are_named_with_what_caused_them():
+    ranked = Ranked(
+        np.array([[1, 2, -1]], np.int32),
+        np.array([[2.0, 1.0, 0.0]], np.float32),
+        np.array([[[0.125, 0.5, 0.125, 0.25], [0.0, 0.0, 0.0, 1.0], [0.0] * 4]], np.float32),
+        np.array([[[3, -1, 3, 99], [-1, -1, -1, 3], [-1] * 4]], np.int32),
+    )
+    assert slate_items(ranked, ["a", "b", "c", "d"], WORDS.get, 3) == [
+        [
+            SlateItem(
+                "one", 2.0, [ReasonCode("b", 0.5), ReasonCode("d", 0.25), ReasonCode("a", 0.125, "three")]
+            ),
+            SlateItem("two", 1.0, [ReasonCode("d", 1.0, "three")]),
+        ]
+    ]
+
+
+def test_an_item_that_is_no_longer_known_is_not_shown():
+    ranked = Ranked(
+        np.array([[99, 2]], np.int32),
+        np.array([[2.0, 1.0]], np.float32),
+        np.ones((1, 2, 1), np.float32),
+        np.full((1, 2, 1), -1, np.int32),
+    )
+    assert [item.item_id for item in slate_items(ranked, ["a"], WORDS.get, 3)[0]] == ["two"]
