@@ -17,8 +17,8 @@ from models.interest.evidence import Details, Touch, band, complete, touches
 from models.interest.settings import InterestSettings
 from models.interest.state import (
     AFFINITY,
+    EVENT,
     INTERACTION,
-    SEEN,
     Affinity,
     Mean,
     Platform,
@@ -97,24 +97,24 @@ def _advance(stamps: dict[str, int], place: str, offset: int, max_stamps: int) -
     return True
 
 
-def _accepted_at(seen: bytearray, event_hash: int) -> int | None:
+def _accepted_at(window: bytearray, event_hash: int) -> int | None:
     """Origin of the event if it is in the window, else None."""
     needle = event_hash.to_bytes(8, "little")
-    at = seen.find(needle)
+    at = window.find(needle)
     while at >= 0:
-        row, inside = divmod(at, SEEN.size)
+        row, inside = divmod(at, EVENT.size)
         if inside == 8:
-            origin: int = SEEN.unpack_from(seen, row * SEEN.size)[2]
+            origin: int = EVENT.unpack_from(window, row * EVENT.size)[2]
             return origin
-        at = seen.find(needle, at + 1)
+        at = window.find(needle, at + 1)
     return None
 
 
-def _remember(seen: bytearray, time_ms: int, event_hash: int, origin: int, max_events: int) -> None:
-    at = _position(seen, SEEN.size, SEEN.unpack_from, (time_ms, event_hash))
-    seen[at:at] = SEEN.pack(time_ms, event_hash, origin)
-    if len(seen) > max_events * SEEN.size:
-        del seen[: SEEN.size]
+def _remember(window: bytearray, time_ms: int, event_hash: int, origin: int, max_events: int) -> None:
+    at = _position(window, EVENT.size, EVENT.unpack_from, (time_ms, event_hash))
+    window[at:at] = EVENT.pack(time_ms, event_hash, origin)
+    if len(window) > max_events * EVENT.size:
+        del window[: EVENT.size]
 
 
 def _position(
@@ -211,13 +211,14 @@ def _strengthen(
 ) -> None:
     """Add ``weight`` at ``time_ms`` to ``w(t) = sum of w_i * 2 ** -((t - t_i) / half_life)``, three times."""
     keys, rows = affinity.keys, affinity.rows
-    if key not in keys:
+    try:
+        at = keys.index(key) * AFFINITY.size
+    except ValueError:
         keys.append(key)
         rows += AFFINITY.pack(time_ms, weight, weight, weight)
         if len(keys) > max_keys:
             _evict(affinity, settings, max_keys)
         return
-    at = keys.index(key) * AFFINITY.size
     last_ms, short, medium, long = AFFINITY.unpack_from(rows, at)
     of_short, of_medium, of_long = settings.half_lives_s
     age_s = (time_ms - last_ms) / 1000.0

@@ -27,7 +27,7 @@ INTERACTION_DTYPE: Final = np.dtype(
         "itemsize": INTERACTION.size,
     }
 )
-SEEN: Final = Layout("<qQI")
+EVENT: Final = Layout("<qQI")
 """time_ms, event hash, origin hash."""
 AFFINITY: Final = Layout("<dddd")
 """time_ms of the key's last event, then its weight decayed to that time at each of the three half-lives."""
@@ -86,7 +86,7 @@ class State(Struct, array_like=True):
     stamps: dict[str, int] = field(default_factory=dict)
     """``topic-partition`` to the last offset folded in, least recently advanced first."""
     events: bytearray = field(default_factory=bytearray)
-    """(n,) ``SEEN`` in the order of (event time, event hash): what duplicates are recognised by."""
+    """(n,) ``EVENT`` in the order of (event time, event hash): what duplicates are recognised by."""
     recents: Recents = field(default_factory=Recents)
     categories: Affinity = field(default_factory=Affinity)
     brands: Affinity = field(default_factory=Affinity)

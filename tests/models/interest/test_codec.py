@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from models.interest.codec import BrokenStateError, InterestError, UnknownVersionError, decode, encode
 from models.interest.state import (
     AFFINITY,
+    EVENT,
     INTERACTION,
-    SEEN,
     Affinity,
     Mean,
     Platform,
@@ -25,7 +25,7 @@ EVERY_FIELD = State(
     n_impressions=1,
     latest_ms=1_700_000_000_000,
     stamps={"events.browse-3": 41, "events.search-3": 7},
-    events=bytearray(SEEN.pack(1_700_000_000_000, 2**64 - 1, 2**32 - 1)),
+    events=bytearray(EVENT.pack(1_700_000_000_000, 2**64 - 1, 2**32 - 1)),
     recents=Recents(
         ["item-1"],
         [None],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.interest.codec import decode, encode
 from models.interest.fold import Outcome, fold
 from models.interest.settings import InterestSettings
-from models.interest.state import AFFINITY, SEEN, State
+from models.interest.state import AFFINITY, EVENT, State
 from schemas.events import (
     Browse,
     Cart,
@@ -94,7 +94,7 @@ def arrivals(log):
 
 def exact(state):
     """All that must be equal to the last bit."""
-    seen = [row[:2] for row in SEEN.iter_unpack(state.events)]
+    seen = [row[:2] for row in EVENT.iter_unpack(state.events)]
     counts = state.n_events, state.n_impressions, state.latest_ms, state.platform
     return *counts, seen, state.recents, state.bought, state.dismissed, state.searches
 
