@@ -52,11 +52,16 @@ def touches(event: AnyEvent, settings: InterestSettings) -> list[Touch]:
 
 def complete(touch: Touch, details: Details) -> Touch:
     """``touch`` with what it leaves out taken from ``details``."""
-    return touch._replace(
-        category=details.category if touch.category is None else touch.category,
-        brand=details.brand if touch.brand is None else touch.brand,
-        price=details.price if touch.price is None else touch.price,
-        store_id=details.store_id if touch.store_id is None else touch.store_id,
+    return Touch(
+        touch.item_id,
+        touch.kind,
+        touch.weight,
+        touch.dwell_ms,
+        details.category if touch.category is None else touch.category,
+        details.brand if touch.brand is None else touch.brand,
+        details.price if touch.price is None else touch.price,
+        details.store_id if touch.store_id is None else touch.store_id,
+        touch.promoted,
     )
 
 
