@@ -7,6 +7,7 @@ order between partitions are the caller's.
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from xxhash import xxh3_64_intdigest, xxh64_hexdigest
 
@@ -20,16 +21,22 @@ from models.interest.state import State, last_query
 from models.kinds import Kind
 from models.knowledge.base import KnowledgeBase
 from models.knowledge.facts import Facts, Interaction, gather
+from models.knowledge.settings import KnowledgeSettings
 from models.path_settings import PathSettings
 from models.quality.observe import NO, NOT_APPLICABLE, YES, QualityBatch
 from models.rank.reasons import slate_items
 from models.rank.score import FixedWeights
 from models.rank.slate import rank
-from schemas.events import AnyEvent, Dwell, Impression, Purchase, Rating
+from schemas import topics
+from schemas.catalog import Item
+from schemas.events import AnyEvent, Browse, Dwell, Impression, Line, Purchase, Rating, Search
 from schemas.outputs import Slate
+
+EXAMPLE_MS = 1_700_000_000_000
 
 SILENT = (Impression, Dwell, Rating)
 """Events that change the state and cause no slate: answering an impression with a slate would never end."""
+
 
 class Served(NamedTuple):
     """A slate, the record that caused it, and that record's timestamp."""
@@ -136,7 +143,7 @@ class Path:
         found = touches(event, self.settings.interest)
         if not found:
             return []
-        session = xxh3_64_intdigest(event.session_id) if event.session_id else 0
+        session = xxh3_64_intdigest(event.session_id.encode()) if event.session_id else 0
         query = last_query(state, event.time_ms, self.settings.interest)
         return [
             (
@@ -271,3 +278,29 @@ def _items(event: AnyEvent) -> list[str]:
     return [] if item_id is None else [item_id]
 
 
+class _Example(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+
+
+def warm_up(settings: PathSettings) -> None:
+    """Compile every kernel, or load it compiled, by a path of its own over three events."""
+    path = Path(settings._replace(knowledge=KnowledgeSettings(max_items=64)))
+    head = {"user_id": "u", "time_ms": EXAMPLE_MS}
+    events: list[tuple[str, AnyEvent]] = [
+        (topics.SEARCH, Search(event_id="1", query="red shoe", platform="web", **head)),
+        (topics.BROWSE, Browse(event_id="2", item_id="a", category="c", brand="b", price=1.0, **head)),
+        (topics.PURCHASE, Purchase(event_id="3", lines=[Line(item_id="b")], **head)),
+        (topics.BROWSE, Browse(event_id="4", item_id="c", **head)),
+    ]
+    states: dict[bytes, bytes] = {}
+    path.knowledge.describe([("a", Item(item_id="a", time_ms=EXAMPLE_MS, title="red shoe", category="c"))])
+    for offset, (topic, event) in enumerate(events):
+        record = _Example(topic, 0, offset, EXAMPLE_MS, b"u", msgspec.json.encode(event), ())
+        step = path.step([record], lambda keys: [states.get(key) for key in keys], EXAMPLE_MS)
+        states.update(step.states)

@@ -21,7 +21,8 @@ from importlib.metadata import version
 from typing import Any
 
 from models.ingest import IngestCatalog
-from models.ingest.dead_letter import dead_letter
+from models.ingest.dead_letter import bury
+from models.ingest.record import Rejected
 from models.knowledge import facts as knowledge_facts
 from models.path import Path, Step
 from schemas import topics
@@ -51,6 +52,7 @@ class Flow:
 
     def __init__(self, settings: Settings, crash: Crash) -> None:
         self.settings = settings
+        self._crash = crash
         self.app = faust_app(settings)
         self.path = Path(settings.path())
         self.outbox = Outbox(settings.kafka.client_conf())
@@ -62,7 +64,6 @@ class Flow:
         self.publisher = Publisher(
             self.path.knowledge, self.outbox, settings.publish, settings.topics.partitions, self.owns
         )
-        self._crash = crash
         self._ingest_catalog = IngestCatalog(settings.ingest)
         self._sequence = OffsetSequence()
         self._started = asyncio.Event()
@@ -106,7 +107,7 @@ class Flow:
         for served in step.served:
             parcel.add(*slate_record(served.slate))
         for rejected in step.quality.ingested.rejected:
-            parcel.add(topics.DEAD_LETTER, *dead_letter(rejected))
+            _bury(rejected, parcel)
         if step.facts.items:
             parcel.add(
                 topics.INTERACTIONS,
@@ -146,7 +147,7 @@ class Flow:
         if mine and not self.missing():
             parcel = self.outbox.parcel()
             for rejected in mine:
-                parcel.add(topics.DEAD_LETTER, *dead_letter(rejected))
+                _bury(rejected, parcel)
             parcel.seal()
 
     def _apply_facts(self, records: Sequence[FollowedRecord]) -> None:
@@ -186,3 +187,8 @@ class Flow:
         except BaseException as error:
             log.critical("worker_failed", exc_info=error)
             self._crash(error)
+
+
+def _bury(rejected: Rejected, parcel: Parcel) -> None:
+    letter = bury(rejected)
+    parcel.add(letter.topic, letter.key, letter.value, letter.headers)

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from itertools import chain
 from math import nan
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +10,9 @@ from numpy.typing import NDArray
 from models.interest.seen import BOUGHT, DISMISSED, VIEWED, Seen
 from models.interest.settings import InterestSettings
 from models.interest.state import INTERACTION_DTYPE, Affinity, State, last_query
-from models.knowledge.vocabulary import Vocabulary
+from models.knowledge.vocabulary import Vocabularies, Vocabulary
 from models.retrieve.compiled import compiled
 from models.retrieve.contract import F32, F64, I32, U64, Queries
-
-if TYPE_CHECKING:
-    from models.knowledge.base import Vocabularies
 
 I64 = NDArray[np.int64]
 
@@ -25,7 +21,7 @@ def queries(
     states: Sequence[State],
     user: U64,
     now_s: F64,
-    vocabularies: "Vocabularies",
+    vocabularies: Vocabularies,
     settings: InterestSettings,
 ) -> Queries:
     """What the sources see of N users at ``now_s``; ``user`` (N,) are the hashes of their ids.

@@ -65,8 +65,10 @@ class KnowledgeBase:
 
     def describe(self, items: list[tuple[str, Item | None]]) -> None:
         """Apply catalogue entries; None is a removal: the item is no longer available."""
-        index = self._encode_items([item_id for item_id, _ in items])
+        index = self._encode("items", [item_id for item_id, _ in items])
         for i, (_, item) in zip(index, items, strict=True):
+            if i < 0:
+                continue
             if item is None:
                 self.attributes.available[i] = 0
             else:
@@ -78,9 +80,12 @@ class KnowledgeBase:
         return bool((index >= 0).all() and self.catalogued[index].all())
 
     def facts_of(self, item_id: str) -> Details | None:
-        """What is known of an item, to fill in what an event leaves out."""
+        """What the catalogue says of an item, to fill in what an event leaves out.
+
+        Not what other events said: a state must not depend on what was learned first.
+        """
         i = self.vocabularies.items.index(item_id)
-        if i < 0:
+        if i < 0 or not self.catalogued[i]:
             return None
         log_price = float(self.attributes.log_price[i])
         return Details(
@@ -101,19 +106,20 @@ class KnowledgeBase:
         tokens = terms(text)
         for source in self.sources:
             if isinstance(source, TextSource) and tokens:
-                source.index(i, self.vocabularies.terms.encode(tokens))
+                source.index(i, self._encode("terms", tokens))
 
     def _hint(self, i: int, hint: ItemHint) -> None:
         if hint.category is not None:
-            self.attributes.category[i] = self.vocabularies.categories.encode([hint.category])[0]
+            self.attributes.category[i] = self._encode("categories", [hint.category])[0]
         if hint.brand is not None:
-            self.attributes.brand[i] = self.vocabularies.brands.encode([hint.brand])[0]
+            self.attributes.brand[i] = self._encode("brands", [hint.brand])[0]
         if hint.price is not None:
             self.attributes.log_price[i] = np.log1p(hint.price)
 
     def _apply(self, facts: Facts, rows: I32) -> None:
+        item = self._encode("items", [hint.item_id for hint in facts.items])
+        rows = rows[item[facts.column("item")[rows]] >= 0]
         codes = facts.column("item")[rows]
-        item = self._encode_items([hint.item_id for hint in facts.items])
         for code in np.unique(codes):
             if not self.catalogued[item[code]]:
                 self._hint(int(item[code]), facts.items[code])
@@ -124,8 +130,8 @@ class KnowledgeBase:
             item=item[codes],
             kind=facts.column("kind")[rows],
             time_s=time_s,
-            term=_translate(facts.column("query")[rows], self.vocabularies.queries.encode(facts.queries)),
-            segment=_translate(facts.column("segment")[rows], self.vocabularies.segments.encode(facts.segments)),
+            term=_translate(facts.column("query")[rows], self._encode("queries", facts.queries)),
+            segment=_translate(facts.column("segment")[rows], self._encode("segments", facts.segments)),
         )
         np.minimum.at(self.attributes.created_s, batch.item, time_s)
         for source in self.sources:
@@ -134,18 +140,30 @@ class KnowledgeBase:
         if bought.any():
             self.rebuying.update(batch.user[bought], batch.item[bought])
         self.n_interactions += len(rows)
-        self.latest_s = max(self.latest_s, float(time_s.max()))
+        self.latest_s = max(self.latest_s, float(time_s.max(initial=0.0)))
 
-    def _encode_items(self, item_ids: list[str]) -> I32:
-        index = self.vocabularies.items.encode(item_ids)
-        evicted = self.vocabularies.items.evicted()
+    def _encode(self, kind: str, words: list[str]) -> I32:
+        """Indexes of ``words`` in the vocabulary named ``kind``, once what they stood for before is forgotten."""
+        vocabulary: Vocabulary = getattr(self.vocabularies, kind)
+        index = vocabulary.encode(words)
+        evicted = vocabulary.evicted()
         if len(evicted):
-            self._forget(evicted)
+            self._forget(kind, evicted)
         return index
 
-    def _forget(self, items: I32) -> None:
+    def _forget(self, kind: str, indexes: I32) -> None:
         for source in self.sources:
-            source.forget(items)
+            forget = getattr(source, "forget" if kind == "items" else f"forget_{kind}", None)
+            if forget is not None:
+                forget(indexes)
+        if kind == "items":
+            self._forget_items(indexes)
+        elif kind == "categories":
+            self.attributes.category[np.isin(self.attributes.category, indexes)] = -1
+        elif kind == "brands":
+            self.attributes.brand[np.isin(self.attributes.brand, indexes)] = -1
+
+    def _forget_items(self, items: I32) -> None:
         self.rebuying.forget(items)
         self.attributes.category[items] = -1
         self.attributes.brand[items] = -1

@@ -132,5 +132,7 @@ def decode(value: bytes) -> Facts:
     """Facts from msgpack; the version is the first element, checked first."""
     version = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode(value)[0]
     if bytes(version) != bytes([FACTS_VERSION]):
-        raise UnknownFactsVersionError(f"facts of version {bytes(version).hex()}, this worker reads {FACTS_VERSION}")
+        raise UnknownFactsVersionError(
+            f"facts of version {bytes(version).hex()}, this worker reads {FACTS_VERSION}"
+        )
     return _decoder.decode(value)

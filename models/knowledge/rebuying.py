@@ -14,7 +14,9 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 class Rebuying:
     """Columns by item index, and ``2 ** slots_bits`` pairs of 8 bytes."""
 
-    def __init__(self, n_items: int, slots_bits: int = 18, min_purchases: int = 5, min_share: float = 0.1) -> None:
+    def __init__(
+        self, n_items: int, slots_bits: int = 18, min_purchases: int = 5, min_share: float = 0.1
+    ) -> None:
         self._pairs = np.zeros(1 << slots_bits, np.uint64)
         self._shift = np.uint64(64 - slots_bits)
         self._bought = np.zeros(n_items, np.int64)

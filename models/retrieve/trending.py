@@ -101,6 +101,11 @@ class Trending:
         self._counters = _empty_counters(n_items, len(settings.half_lives_s), settings.pool)
         self._list: tuple[I32, F32] | None = None
 
+    @property
+    def half_lives_s(self) -> tuple[float, ...]:
+        """Half-lives of the counts, seconds, shortest first."""
+        return self._settings.half_lives_s
+
     def update(self, batch: Interactions) -> None:
         """Count the interactions by the weights of their kinds."""
         learn(

@@ -54,10 +54,12 @@ class Parcel:
 
     def add_changelog(self, topic: str, partition: int, items: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Send state records to a named partition; ``last_offset`` tells how far they got."""
-        messages = [{"key": key, "value": value, "partition": partition} for key, value in items]
+        messages = [{"key": key, "value": value} for key, value in items]
         while messages:
             self._count(len(messages))
-            n_queued = self._producer.produce_batch(topic, messages, on_delivery=self._on_state_delivery)
+            n_queued = self._producer.produce_batch(
+                topic, messages, partition=partition, on_delivery=self._on_state_delivery
+            )
             if n_queued < len(messages):
                 self._count(n_queued - len(messages))
                 messages = [m for m in messages if m.pop("_error", None) is not None]

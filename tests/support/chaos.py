@@ -1,15 +1,15 @@
 """Workers as real processes under a real broker, and an oracle that knows what must come out of them."""
 
-import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
 import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,14 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Pro
 from confluent_kafka.admin import AdminClient
 
 from models.interest.codec import decode
+from models.interest.evidence import touches
 from models.interest.fold import fold
 from models.interest.settings import InterestSettings
 from models.interest.state import State
+from models.knowledge import facts
+from models.knowledge.base import KnowledgeBase
+from models.knowledge.settings import KnowledgeSettings
+from models.retrieve.settings import RetrieveSettings
 from schemas import topics
 from schemas.events import AnyEvent, Browse, Click, Line, Purchase, Search
 from schemas.outputs import Slate
@@ -28,12 +33,18 @@ from schemas.outputs import Slate
 Place = tuple[str, int, int]
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 90.0) -> Any:
-    """Poll until ``condition`` is true; the value is returned."""
+EVENTS_PER_S = 4_000
+"""Pace of the scenarios, so that the kills fall into running work."""
+
+
+def wait_for(
+    condition: Callable[[], Any], what: str, timeout_s: float = 90.0, worker: "WorkerProcess | None" = None
+) -> Any:
+    """Poll until ``condition`` is true; the value is returned. The worker's log goes into the failure."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout_s:g} s for: {what}")
+            raise AssertionError(f"waited {timeout_s:g} s for: {what}\n{worker.tail() if worker else ''}")
         time.sleep(0.05)
     return value
 
@@ -133,6 +144,7 @@ class Oracle:
 
     def __init__(self, bootstrap_servers: str) -> None:
         self._servers = bootstrap_servers
+        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers})
         self.sent: dict[Place, AnyEvent] = {}
         self._producer = Producer(
             {
@@ -166,9 +178,9 @@ class Oracle:
         for topic, partition, offset in self.sent:
             ends[topic, partition] = max(ends[topic, partition], offset + 1)
         wanted = [TopicPartition(*tp) for tp in ends]
-        admin = AdminClient({"bootstrap.servers": self._servers})
         request = [ConsumerGroupTopicPartitions(app_id, wanted)]
-        committed = admin.list_consumer_group_offsets(request)[app_id].result(10).topic_partitions
+        answer = self._admin.list_consumer_group_offsets(request)[app_id]
+        committed = answer.result(10).topic_partitions
         return all(p.offset >= ends[p.topic, p.partition] for p in committed)
 
     def expected_states(self) -> dict[str, State]:
@@ -182,12 +194,10 @@ class Oracle:
         return states
 
     def check(self, app_id: str) -> "Findings":
-        """Compare what the worker left in its topics with what was sent."""
-        return Findings(
-            *self._check_states(app_id),
-            *self._check_slates(),
-            repeated_interactions=self._repeated_interactions(),
-        )
+        """Compare what the workers left in their topics with what was sent."""
+        lost, drifted = self._check_states(app_id)
+        missing, strange, repeated = self._check_slates()
+        return Findings(lost, drifted, missing, strange, self._check_knowledge(), repeated)
 
     def _check_states(self, app_id: str) -> tuple[int, int]:
         stored = {
@@ -196,8 +206,10 @@ class Oracle:
             if message.value() is not None
         }
         expected = self.expected_states()
-        lost = sum(max(0, state.n_events - stored[u].n_events) if u in stored else state.n_events
-                   for u, state in expected.items())
+        lost = sum(
+            max(0, state.n_events - stored[u].n_events) if u in stored else state.n_events
+            for u, state in expected.items()
+        )
         drift = sum(
             1 for u, state in expected.items() if u in stored and fingerprint(stored[u]) != fingerprint(state)
         )
@@ -206,7 +218,6 @@ class Oracle:
     def _check_slates(self) -> tuple[int, int, int]:
         ids: Counter[str] = Counter()
         strange = 0
-        latest: dict[str, int] = {}
         for message in read_all(self._servers, topics.SLATES):
             slate = msgspec.json.decode(message.value(), type=Slate)
             topic, partition, offset = slate.slate_id.rsplit("-", 2)
@@ -215,32 +226,43 @@ class Oracle:
                 continue
             ids[slate.slate_id] += 1
             strange += event.event_id != slate.event_id or event.user_id != slate.user_id
-            latest[slate.user_id] = max(latest.get(slate.user_id, 0), slate.event_time_ms)
-        due = {e.user_id: 0 for e in self.sent.values()}
-        missing = 0
-        last_by_place: dict[tuple[str, str, int], tuple[int, AnyEvent]] = {}
+        last: dict[tuple[str, str, int], int] = {}
         for (topic, partition, offset), event in self.sent.items():
             where = (event.user_id, topic, partition)
-            last_by_place[where] = max(last_by_place.get(where, (-1, event)), (offset, event), key=lambda x: x[0])
-        for (_, topic, partition), (offset, _) in last_by_place.items():
-            missing += f"{topic}-{partition}-{offset}" not in ids
-        assert due
+            last[where] = max(last.get(where, -1), offset)
+        missing = sum(
+            f"{topic}-{partition}-{offset}" not in ids for (_, topic, partition), offset in last.items()
+        )
         return missing, strange, sum(n - 1 for n in ids.values())
 
-    def _repeated_interactions(self) -> int:
-        return 0
+    def _check_knowledge(self) -> int:
+        """By how many interactions a fresh reader of the shared knowledge differs from what was sent."""
+        knowledge = KnowledgeBase(KnowledgeSettings(max_items=1_000), RetrieveSettings())
+        for message in read_all(self._servers, topics.INTERACTIONS):
+            knowledge.learn(facts.decode(message.value()))
+        sent = sum(len(touches(event, InterestSettings())) for event in self.sent.values())
+        return abs(knowledge.n_interactions - sent)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All but ``repeated_slates`` must be 0."""
+    """All but ``repeated_slates``, which repeat an id with the same content, must be 0."""
 
     lost_events: int
+    """Events missing from the states."""
     drifted_states: int
+    """Users whose state is not what folding their events gives."""
     missing_slates: int
+    """Latest events of a user on a partition that no slate answers."""
     strange_slates: int
+    """Slates whose id names another event than the one that caused them."""
+    miscounted_interactions: int
+    """Interactions that the shared knowledge has too many or too few."""
     repeated_slates: int
-    repeated_interactions: int
+
+    @property
+    def sound(self) -> bool:
+        return not any(n for name, n in asdict(self).items() if name != "repeated_slates")
 
 
 def fingerprint(state: State) -> Any:
@@ -279,6 +301,65 @@ def read_all(bootstrap_servers: str, topic: str) -> list[Message]:
         consumer.close()
 
 
-def describe(findings: Findings, worker: WorkerProcess) -> str:
-    """For the message of a failed assertion."""
-    return f"{json.dumps(findings.__dict__)}\n{worker.tail()}"
+@dataclass(frozen=True)
+class Run:
+    """One crash scenario: what was found, and how long the workers took to settle after the last event."""
+
+    findings: Findings
+    settle_s: float
+    n_events: int
+    guard_fired: int
+
+
+def kill_three_times(servers: str, datadir: Path, n: int, seed: int, wipe: bool = False) -> Run:
+    """One worker, killed three times in mid-stream and started again; ``wipe`` deletes its state folder."""
+    app_id = f"kill-{seed}"
+    worker = WorkerProcess(servers, app_id, "w1", datadir)
+    oracle = Oracle(servers)
+    worker.start()
+    wait_for(worker.ready, "the worker is ready", worker=worker)
+    rng = random.Random(seed)
+    kills = sorted(rng.sample(range(n // 10, n * 9 // 10), 3))
+    for i, (topic, event) in enumerate(shop_events(n, 500, seed, int(time.time() * 1000) - n)):
+        if i in kills:
+            oracle.flush()
+            time.sleep(rng.uniform(0.1, 0.8))
+            worker.kill()
+            if wipe:
+                shutil.rmtree(datadir / "w1")
+            worker.start()
+        oracle.send(topic, event)
+        if i % 50 == 0:
+            time.sleep(50 / EVENTS_PER_S)
+    return _settle(oracle, app_id, [worker], n)
+
+
+def join_and_kill(servers: str, datadir: Path, n: int, seed: int) -> Run:
+    """A second worker joins under load, then the first is killed and does not come back."""
+    app_id = f"join-{seed}"
+    first, second = (WorkerProcess(servers, app_id, name, datadir) for name in ("w1", "w2"))
+    oracle = Oracle(servers)
+    first.start()
+    wait_for(first.ready, "the first worker is ready", worker=first)
+    for i, (topic, event) in enumerate(shop_events(n, 500, seed, int(time.time() * 1000) - n)):
+        if i == n // 4:
+            second.start()
+        if i == n // 4 * 3:
+            oracle.flush()
+            wait_for(second.ready, "the second worker is ready", worker=second)
+            first.kill()
+        oracle.send(topic, event)
+        if i % 50 == 0:
+            time.sleep(50 / EVENTS_PER_S)
+    return _settle(oracle, app_id, [second], n)
+
+
+def _settle(oracle: Oracle, app_id: str, running: list[WorkerProcess], n: int) -> Run:
+    oracle.flush()
+    since = time.monotonic()
+    wait_for(lambda: oracle.settled(app_id), "all events are committed", worker=running[-1])
+    settle_s = time.monotonic() - since
+    guard = sum(worker.log_path.read_text().count("offset_guard") for worker in running)
+    for worker in running:
+        assert worker.stop() == 0, worker.tail()
+    return Run(oracle.check(app_id), settle_s, n, guard)
