@@ -15,7 +15,7 @@ MAX_LINES: Final = 200
 Id = Annotated[
     str, Meta(min_length=1, max_length=MAX_ID_BYTES, description="non-empty, at most 256 bytes of UTF-8")
 ]
-Label = Annotated[str, Meta(max_length=MAX_ID_BYTES)]
+Label = Annotated[str, Meta(max_length=MAX_ID_BYTES, description="at most 256 characters")]
 TimeMs = Annotated[int, Meta(description="event time, milliseconds since 1970-01-01 UTC")]
 Money = Annotated[float, Meta(ge=0.0, le=1e9, description="amount in the shop's currency")]
 DwellMs = Annotated[int, Meta(ge=0, le=86_400_000, description="time spent on the item, milliseconds")]

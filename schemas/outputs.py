@@ -1,8 +1,12 @@
 """What Rillet publishes: slates, leaderboards, related items and quality reports."""
 
-from msgspec import Struct
+from typing import Annotated
 
-from schemas.events import SCHEMA_VERSION
+from msgspec import Meta, Struct
+
+from schemas.events import SCHEMA_VERSION, TimeMs
+
+MomentMs = Annotated[int, Meta(description="when it was made, milliseconds since 1970-01-01 UTC")]
 
 
 class ReasonCode(Struct, frozen=True, array_like=True, gc=False):
@@ -31,8 +35,8 @@ class Slate(Struct, frozen=True, kw_only=True, gc=False):
     user_id: str
     items: list[SlateItem]
     event_id: str
-    event_time_ms: int
-    processed_ms: int
+    event_time_ms: TimeMs
+    processed_ms: MomentMs
     model_version: str
     cold_start: bool = False
     schema_version: int = SCHEMA_VERSION
@@ -54,7 +58,7 @@ class Trending(Struct, frozen=True, kw_only=True):
     category: str | None
     half_life_s: float
     items: list[RankedItem]
-    updated_ms: int
+    updated_ms: MomentMs
     schema_version: int = SCHEMA_VERSION
 
 
@@ -63,5 +67,5 @@ class Related(Struct, frozen=True, kw_only=True):
 
     item_id: str
     items: list[RankedItem]
-    updated_ms: int
+    updated_ms: MomentMs
     schema_version: int = SCHEMA_VERSION

@@ -14,8 +14,9 @@ from typing import Final, Literal
 
 from schemas.catalog import Item, Promotion
 from schemas.events import Browse, Feedback, Purchase, Search
-from schemas.metrics import ModelReport, QualityReport
+from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
+from schemas.quality import QualityReport
 
 BROWSE: Final = "events.browse"
 SEARCH: Final = "events.search"
@@ -70,6 +71,8 @@ class Topic:
     cleanup: Cleanup = "delete"
     max_message_bytes: int = KAFKA_MAX_MESSAGE_BYTES
     batched: bool = False
+    internal: bool = False
+    """Read by Rillet itself only: its values may change with any release."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or len(self.name) > MAX_NAME_BYTES:
@@ -134,6 +137,7 @@ def changelogs(app_id: str = APP_ID, partitions: int = PARTITIONS) -> tuple[Topi
             partitions=partitions,
             retention_ms=FOREVER,
             cleanup="compact",
+            internal=True,
         )
         for table, (key, text) in tables.items()
     )
@@ -270,13 +274,14 @@ def _metrics() -> tuple[Topic, ...]:
 def _interactions() -> Topic:
     return Topic(
         name=INTERACTIONS,
-        key="source topic, partition and last offset of the micro-batch",
+        key="source topic and partition",
         value_type=bytes,
-        description="Internal: accepted interactions as columnar micro-batches, from which all workers learn "
+        description="Accepted interactions as columnar micro-batches, from which all workers learn "
         "the shared knowledge base. One partition, so that all fold in the same order; each reads all "
         "of it anyway. Kept 7 days: what a fresh worker needs to be warm.",
         owner="rillet",
         partitions=1,
         retention_ms=7 * DAY_MS,
         max_message_bytes=4 * MIB,
+        internal=True,
     )

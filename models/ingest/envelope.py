@@ -14,7 +14,7 @@ import msgspec
 from models.ingest import faults
 from models.ingest.settings import Format
 from schemas import headers
-from schemas.rejections import Reason, Rejection
+from schemas.rejections import UNREADABLE_HEADER, Reason, Rejection
 
 MAX_DEPTH: Final = 256
 """Nesting allowed, also in fields that the schema does not know. Far below what the decoder can do, so that
@@ -34,6 +34,7 @@ _READ: Final = {
     headers.CE_TYPE: headers.CE_TYPE,
     headers.CE_TIME: headers.CE_TIME,
     headers.CE_SPECVERSION: headers.CE_SPECVERSION,
+    UNREADABLE_HEADER: UNREADABLE_HEADER,
 }
 """Headers that are read, in the spellings in use."""
 _GZIP_WINDOW: Final = 31
@@ -79,6 +80,8 @@ def open_envelope(
 ) -> Envelope | Rejection:
     """The event of one record, inflated and taken out of its envelope, or why that cannot be done."""
     said = _said(record_headers)
+    if UNREADABLE_HEADER in said:
+        return faults.rejection(Reason.UNREADABLE_BATCH, said[UNREADABLE_HEADER])
     body = _inflated(value, said.get(headers.CONTENT_ENCODING, ""), max_bytes)
     if isinstance(body, Rejection):
         return body

@@ -1,7 +1,7 @@
 """A million spoiled records through ingest: each must end as exactly one of accepted and rejected.
 
-``python tests/bench/fuzz_ingest.py [n] [seed]`` writes ``tests/bench/results/fuzz_ingest.json``. The suite runs
-the same mutators on fewer records.
+``python tests/bench/fuzz_ingest.py [n] [seed]`` writes ``tests/bench/results/fuzz_ingest.json``. The suite
+runs the same mutators on fewer records.
 """
 
 import gzip
@@ -22,6 +22,7 @@ from models.ingest import Ingest
 from models.ingest.record import Ingested
 from models.ingest.settings import IngestSettings
 from schemas import topics
+from schemas.rejections import UNREADABLE_HEADER
 
 RESULTS = Path(__file__).parent / "results" / "fuzz_ingest.json"
 NOW_MS = 1_732_270_000_000
@@ -150,6 +151,7 @@ JUNK_HEADERS: list[tuple[str, bytes | None]] = [
     *(("ce_id", each) for each in (b"c1", b"\xff", b" " * 300, None)),
     *(("ce_type", each) for each in (b"ga4.view_item", b"segment.track", b"\x00")),
     *(("traceparent", each) for each in (b"00-0-0-00", None)),
+    *((UNREADABLE_HEADER, each) for each in (b"checksum does not match", b"\xff", None)),
     ("", b""),
 ]
 KEYS = [None, b"", b"u2", b"\xff", b"u1\x00", b'"u1"']

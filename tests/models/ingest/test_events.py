@@ -9,7 +9,7 @@ from models.ingest import Ingest
 from models.ingest.settings import IngestSettings
 from schemas import topics
 from schemas.events import Browse, Cart, Click, Purchase, Search
-from schemas.rejections import Reason, Rejection
+from schemas.rejections import UNREADABLE_HEADER, Reason, Rejection
 
 DAY_MS = 86_400_000
 GZIP = [("content-encoding", b"gzip")]
@@ -215,6 +215,14 @@ def test_names_of_unknown_fields_are_printable_and_short(record, view):
     value = msgspec.json.encode(view)[:-1] + b',"\\u0000\xff":1,"' + b"n" * 1000 + b'":2}'
     counted = Ingest(IngestSettings())([record(value)]).unknown_fields
     assert counted == {"\\x00\\ufffd": 1, "n" * 64: 1}
+
+
+def test_a_stand_in_for_an_unreadable_batch_is_refused_with_its_bytes(take, record):
+    header = [(UNREADABLE_HEADER, b"checksum does not match")]
+    assert take(b"\x00\x01", key=None, headers=header) == Rejection(
+        Reason.UNREADABLE_BATCH, "checksum does not match"
+    )
+    assert take(b"", key=None, headers=header).reason is Reason.UNREADABLE_BATCH
 
 
 def test_gzip_is_inflated(take, view):
