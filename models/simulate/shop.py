@@ -73,6 +73,13 @@ class Batch(NamedTuple):
         """Number of records."""
         return len(self.topics)
 
+    def first(self, n: int) -> "Batch":
+        """The first n records at most."""
+        if n >= self.n:
+            return self
+        truth = self.truth.take(list(range(n)))
+        return Batch(self.topics[:n], self.keys[:n], self.values[:n], self.time_ms[:n], truth)
+
 
 class Shop:
     """The simulation. ``start_ms`` is the world's time of the shop's second 0; it keeps ids of runs apart."""
