@@ -388,9 +388,11 @@ class _Reader:
 
     def read_environment(self, environ: Mapping[str, str]) -> None:
         for key, value in sorted(environ.items()):
-            if not key.startswith(PREFIX) or key in NOT_SETTINGS or _SERVICE_LINK.fullmatch(key) or not value:
+            if not key.startswith(PREFIX) or key in NOT_SETTINGS or not value:
                 continue
             name = SHORT_NAMES.get(key, key.removeprefix(PREFIX).lower().replace("__", "."))
+            if name not in self._fields and _SERVICE_LINK.fullmatch(key):
+                continue
             earlier = self.origins.get(name)
             if earlier and earlier.startswith(PREFIX):
                 self._problems.append(f"{name}: set twice, by {earlier} and {key}; keep one of them")
