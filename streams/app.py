@@ -3,6 +3,7 @@
 import faust
 
 from schemas import topics
+from streams import metrics
 from streams.engine.transport import BatchTransport
 from streams.settings import Settings
 
@@ -49,5 +50,7 @@ def faust_app(settings: Settings) -> faust.App:
         app,
         batched_topics=frozenset(topics.BEHAVIOUR),
         max_batch_records=worker.max_batch_records,
+        on_guard=lambda topic: metrics.GUARDED.labels(topic).inc(),
+        on_lost=lambda topic, n: metrics.LOST.labels(topic).inc(n),
     )
     return app

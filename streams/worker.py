@@ -7,6 +7,7 @@ supervisor's restart continues from the last commit.
 import gc
 import logging
 import os
+import socket
 import sys
 import time
 from typing import Final
@@ -17,10 +18,10 @@ from confluent_kafka import KafkaException
 from models.path import warm_up
 from streams import kafka_admin
 from streams.broker import ping
-from streams.errors import BrokerUnreachableError, RilletError
+from streams.errors import BrokerUnreachableError, RilletError, SettingsError
 from streams.flow import Flow
 from streams.health import Health
-from streams.settings import Settings
+from streams.settings import Settings, WorkerSettings
 
 log = logging.getLogger("rillet")
 
@@ -37,6 +38,7 @@ def run(settings: Settings) -> int:
     for name in ("faust", "mode", "streams.engine.transport"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    _check_address(settings.worker)
     started = time.monotonic()
     warm_up(settings.path())
     log.info("kernels_ready seconds=%.1f", time.monotonic() - started)
@@ -63,6 +65,18 @@ def run(settings: Settings) -> int:
     finally:
         flow.close()
     return 0
+
+
+def _check_address(worker: WorkerSettings) -> None:
+    try:
+        with socket.create_server((worker.web_host, worker.web_port)):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"Nothing can listen on {worker.web_host}:{worker.web_port}: {error.strerror}.",
+            fix="Set worker.web_port (RILLET_WORKER__WEB_PORT) to a free port, 0 for any; two workers on one "
+            "host need different ones.",
+        ) from error
 
 
 def _wait_for_broker(settings: Settings) -> None:

@@ -4,7 +4,7 @@ Changelog topics keep single messages: recovery reads them through the same cons
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NamedTuple
 
 import aiokafka
@@ -84,10 +84,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def _chunks(self, tp: TP, fetched: list[Any]) -> AsyncIterator[RecordBatch]:
         size = self._transport.max_batch_records
         guard = self._transport.guard
-        for at in range(0, len(fetched), size):
-            chunk = fetched[at : at + size]
+        epoch = guard.epoch
+        if guard.expected(tp) is None:
+            earliest = (await self.earliest_offsets(tp))[tp]
             if guard.expected(tp) is None:
-                guard.expect(tp, (await self.earliest_offsets(tp))[tp])
+                guard.expect(tp, earliest)
+        for at in range(0, len(fetched), size):
+            if guard.epoch != epoch or not epoch:
+                return
+            chunk = fetched[at : at + size]
             admission = guard.admit(tp, chunk[0].offset, chunk[-1].offset)
             if admission.verdict is Verdict.SEEK_BACK:
                 await self._seek_back(tp, admission.expected, chunk[0].offset)
@@ -103,10 +108,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         transport = self._transport
         if earliest > expected:
             log.error("events_lost_to_retention tp=%s from=%d to=%d", tp, expected, earliest)
-            transport.on_lost(tp, earliest - expected)
+            transport.on_lost(tp.topic, earliest - expected)
             transport.guard.expect(tp, earliest)
             expected = earliest
-        transport.on_guard(tp)
+        transport.on_guard(tp.topic)
         log.warning("offset_guard tp=%s expected=%d found=%d", tp, expected, found)
         await self.seek_wait({tp: expected})
 
@@ -175,15 +180,19 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
     Consumer = BatchConsumer
 
     def __init__(
-        self, *args: Any, batched_topics: frozenset[str], max_batch_records: int, **kwargs: Any
+        self,
+        *args: Any,
+        batched_topics: frozenset[str],
+        max_batch_records: int,
+        on_guard: Callable[[str], None] = lambda _: None,
+        on_lost: Callable[[str, int], None] = lambda *_: None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.batched_topics = batched_topics
         self.max_batch_records = max_batch_records
+        self.on_guard = on_guard
+        """Told the topic when the guard seeks a partition back."""
+        self.on_lost = on_lost
+        """Told the topic and how many records retention deleted before they were read."""
         self.guard = OffsetGuard()
-
-    def on_guard(self, tp: TP) -> None:
-        """Called when the guard sought a partition back."""
-
-    def on_lost(self, tp: TP, n_records: int) -> None:
-        """Called when retention had deleted records before they were read."""
