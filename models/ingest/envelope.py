@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from models.ingest import faults
 from models.ingest.settings import Format
@@ -38,13 +39,18 @@ _READ: Final = {
 }
 """Headers that are read, in the spellings in use."""
 _GZIP_WINDOW: Final = 31
-_NOT_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^\[\]{}"]++', re.DOTALL)
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NOT_BRACKETS = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+"?|[^\[\]{}"]++)++', re.DOTALL)
+_STEPS = np.zeros(256, np.int8)
+_STEPS[[ord("["), ord("{")]] = 1
+_STEPS[[ord("]"), ord("}")]] = -1
 
 _FORMAT_OF_TYPE: Final = {
     Format.GA4: ("ga4.", "com.google.analytics."),
     Format.SEGMENT: ("segment.", "com.segment."),
 }
+_FOREIGN_TYPES: Final = tuple(start.encode() for starts in _FORMAT_OF_TYPE.values() for start in starts)
+_DECISIVE: Final = _READ.keys() - {headers.CE_ID, headers.CE_TIME}
+_USUAL: Final = frozenset({(headers.CONTENT_TYPE, headers.JSON.encode()), (headers.CE_SPECVERSION, b"1.0")})
 _FORMAT_OF_CONTENT: Final = {headers.GA4_JSON: Format.GA4, headers.SEGMENT_JSON: Format.SEGMENT}
 
 
@@ -71,8 +77,11 @@ _STRUCTURED = msgspec.json.Decoder(_Structured)
 
 
 def has_news(record_headers: Sequence[tuple[str, bytes]]) -> bool:
-    """Whether any of the headers can change how the value is read."""
-    return any(name in _READ for name, _ in record_headers)
+    """Whether any of the headers can change how a value is read that is a whole event by itself."""
+    return any(
+        name in _DECISIVE and (name, value) not in _USUAL and not _is_own_type(name, value)
+        for name, value in record_headers
+    )
 
 
 def open_envelope(
@@ -115,12 +124,13 @@ def depth_exceeds(body: bytes, limit: int) -> bool:
     """Whether arrays and objects nest deeper than ``limit``; brackets inside strings do not count."""
     if len(body) <= 2 * limit or body.count(b"[") + body.count(b"{") <= limit:
         return False
-    depth = 0
-    for bracket in _NOT_BRACKETS.sub(b"", body):
-        depth += _STEPS[bracket]
-        if depth > limit:
-            return True
-    return False
+    brackets = np.frombuffer(_NOT_BRACKETS.sub(b"", body), np.uint8)
+    depths = np.cumsum(_STEPS[brackets], dtype=np.int32)  # (n brackets,)
+    return bool(depths.max(initial=0) > limit)
+
+
+def _is_own_type(name: str, value: bytes | None) -> bool:
+    return name == headers.CE_TYPE and not (value and value.startswith(_FOREIGN_TYPES))
 
 
 def _said(record_headers: Sequence[tuple[str, bytes]]) -> dict[str, str]:

@@ -75,6 +75,7 @@ def test_layout_of_the_json_makes_no_difference(take, view, layout):
         (b'{"a":' * 100_000, Reason.TOO_DEEP),
         (b"[" * 100_000 + b"]" * 100_000, Reason.TOO_DEEP),
         (b'"' + b'\\"' * 200_000, Reason.BROKEN_JSON),
+        (b'"' + b"[" * 600 + b'"', Reason.WRONG_TYPE),
         (b" " * (topics.MIB + 1), Reason.TOO_LARGE),
     ],
 )

@@ -24,7 +24,7 @@ sys.modules["fuzz_ingest"] = fuzz
 spec.loader.exec_module(fuzz)
 
 INGEST = Ingest(IngestSettings())
-IDENTITY = ("content-encoding", b"identity")
+TELLING_NOTHING = ("content-type", b"text/plain")
 
 words = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=60)
 optional = st.none() | words
@@ -97,7 +97,11 @@ def test_the_short_way_and_the_exact_way_agree(outcomes):
     for batch, ingested in outcomes[::4]:
         plain = {each.offset for each in batch if not has_news(each.headers)}
         again = INGEST(
-            [each._replace(headers=(*each.headers, IDENTITY)) for each in batch if each.offset in plain]
+            [
+                each._replace(headers=(*each.headers, TELLING_NOTHING))
+                for each in batch
+                if each.offset in plain
+            ]
         )
         assert again.accepted == [each for each in ingested.accepted if each.offset in plain]
         reasons = [each.rejection for each in ingested.rejected if each.record.offset in plain]
