@@ -35,6 +35,7 @@ from streams.errors import BrokerMissingError, BrokerStartError, BrokerUnreachab
 HOST: Final = "127.0.0.1"
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 EMBEDDED_PARTITIONS: Final = 4
+CONNECT_TIMEOUT_S: Final = 5.0
 
 _POM: Final = files("streams") / "kafka" / "pom.xml"
 _SILENT: Final = {"log_level": 0}
@@ -262,7 +263,7 @@ class KafkaBroker:
             return False
 
 
-def ping(client_conf: Mapping[str, Any], timeout_s: float = 10.0) -> str:
+def ping(client_conf: Mapping[str, Any], timeout_s: float = CONNECT_TIMEOUT_S) -> str:
     """The id of the cluster that answers a confluent-kafka configuration.
 
     Raises:

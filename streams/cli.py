@@ -82,3 +82,7 @@ def _print_version(wanted: bool) -> None:
 
 def _unreachable() -> None:
     raise AssertionError("known commands are dispatched before the overview is asked")
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType, TopicMetadata
 
 from schemas.topics import Topic, catalogue, changelogs
-from streams.broker import EMBEDDED_PARTITIONS, is_embedded, ping
+from streams.broker import CONNECT_TIMEOUT_S, EMBEDDED_PARTITIONS, is_embedded, ping
 from streams.errors import BrokerRefusedError, SettingsError
 from streams.settings import Settings, TopicsSettings
 
@@ -58,7 +58,7 @@ def ensure(settings: Settings, timeout_s: float = TIMEOUT_S) -> list[str]:
         BrokerRefusedError: it would not create a topic, or not within ``timeout_s``.
         SettingsError: topics have another number of partitions than the settings say.
     """
-    embedded = is_embedded(ping(settings.kafka.client_conf(), timeout_s))
+    embedded = is_embedded(ping(settings.kafka.client_conf(), min(timeout_s, CONNECT_TIMEOUT_S)))
     if embedded and settings.topics.partitions != EMBEDDED_PARTITIONS:
         _refuse_partitions("Topics of the embedded broker have", EMBEDDED_PARTITIONS, settings)
     admin = _admin(settings)
@@ -82,7 +82,7 @@ def differences(settings: Settings, timeout_s: float = TIMEOUT_S) -> list[Differ
 
     The embedded broker knows no settings of topics: there, only missing ones are told.
     """
-    embedded = is_embedded(ping(settings.kafka.client_conf(), timeout_s))
+    embedded = is_embedded(ping(settings.kafka.client_conf(), min(timeout_s, CONNECT_TIMEOUT_S)))
     admin = _admin(settings)
     there = admin.list_topics(timeout=timeout_s).topics
     topics = wanted(settings)

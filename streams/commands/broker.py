@@ -3,12 +3,16 @@
 import signal
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
 
 from streams.commands.options import Json, example, new_app, note, print_json
 from streams.errors import InputError
+
+LOOK_S = 0.5
+"""A signal that another thread takes does not wake the main one."""
 
 app = new_app("Start a broker for trying out: embedded in this process, or Apache Kafka. Not for production.")
 
@@ -45,16 +49,17 @@ def start(
             "The embedded broker picks its own port and keeps nothing, so it takes no --port and no --data.",
             fix="Add --kafka, or leave them out.",
         )
-    stop_signals = {signal.SIGINT, signal.SIGTERM}
+    stopped = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     with ExitStack() as stack:
         if kafka:
             address = stack.enter_context(broker.kafka(port=port, data_dir=data)).bootstrap_servers
         else:
             address = stack.enter_context(broker.embedded())
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals)
-        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         _announce("kafka" if kafka else "embedded", address, as_json=as_json)
-        signal.sigwait(stop_signals)
+        while not stopped.wait(LOOK_S):
+            pass
         note("stopping")
 
 

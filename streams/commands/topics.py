@@ -1,6 +1,7 @@
 """``rillet topics``: the topics of the catalogue."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -47,12 +48,27 @@ def diff(config: Config = None, as_json: Json = False) -> None:
         raise typer.Exit(FOUND)
 
 
-@app.command(epilog=example("rillet topics describe", "rillet topics describe --json | jq -r '.[].name'"))
-def describe(config: Config = None, as_json: Json = False) -> None:
+@app.command(
+    epilog=example(
+        "rillet topics describe",
+        "rillet topics describe --json | jq -r '.[].name'",
+        "rillet topics describe --write .",
+    )
+)
+def describe(
+    write: Annotated[
+        Path | None,
+        typer.Option(metavar="ROOT", help="Write docs/topics.md and the schemas below this folder instead."),
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """Print the catalogue: what each topic holds, its key, and how long it is kept. Asks no broker."""
     from streams.kafka_admin import topic_config, wanted
     from streams.settings import load
 
+    if write:
+        return _write_documents(write)
     settings = load(config)
     rows: list[dict[str, Any]] = [
         {
@@ -78,6 +94,13 @@ def describe(config: Config = None, as_json: Json = False) -> None:
                 for row in rows
             ],
         )
+
+
+def _write_documents(root: Path) -> None:
+    from schemas.documents import write
+
+    for path in write(root):
+        print(path)
 
 
 def _kept(config: dict[str, str]) -> str:
