@@ -36,14 +36,14 @@ class Ring(NamedTuple):
 
     item: I32
     """(E,) -1 when the item was forgotten."""
-    serial: I64
-    """(E,) running number of the session."""
-    previous: I64
-    """(E,) running number of the pair before it of the same item, -1 for the first."""
+    link: I64
+    """(E, 2) running number of the pair before it of the same item, -1 for the first, and of the session."""
     head: I64
     """(I,) running number of the latest pair of the item, -1 for none."""
     n_pairs: I32
     """(I,) pairs of the item in the ring."""
+    log_n_pairs: F32
+    """(I,) their natural logarithm, 0 for none."""
     appended: I64
     """(1,)"""
 
@@ -84,18 +84,25 @@ class Knobs(NamedTuple):
 
 
 @compiled
+def count(ring: Ring, item: int, change: int) -> None:
+    """Count a pair of ``item`` in or out."""
+    ring.n_pairs[item] += change
+    ring.log_n_pairs[item] = np.log(max(1, ring.n_pairs[item]))
+
+
+@compiled
 def append(ring: Ring, item: int, serial: int) -> None:
     """Write the next pair over the oldest."""
     n_kept = ring.item.shape[0]
     number = ring.appended[0]
     at = number & (n_kept - 1)
     if number >= n_kept and ring.item[at] >= 0:
-        ring.n_pairs[ring.item[at]] -= 1
+        count(ring, ring.item[at], -1)
     ring.item[at] = item
-    ring.serial[at] = serial
-    ring.previous[at] = ring.head[item]
+    ring.link[at, 0] = ring.head[item]
+    ring.link[at, 1] = serial
     ring.head[item] = number
-    ring.n_pairs[item] += 1
+    count(ring, item, 1)
     ring.appended[0] = number + 1
 
 
@@ -118,6 +125,7 @@ def sample(ring: Ring, s: Sessions, t: Scratch, cursor: I64, weight: F32, n: int
     next.
     """
     oldest = max(0, ring.appended[0] - ring.item.shape[0])
+    oldest_session = s.begun[0] - s.serial.shape[0]
     n_found = 0
     while True:
         p = 0
@@ -127,9 +135,9 @@ def sample(ring: Ring, s: Sessions, t: Scratch, cursor: I64, weight: F32, n: int
         if cursor[p] < oldest:
             return n_found
         at = cursor[p] & (ring.item.shape[0] - 1)
-        cursor[p] = ring.previous[at]
-        slot = ring.serial[at] & (s.serial.shape[0] - 1)
-        if s.serial[slot] != ring.serial[at] or slot == own:
+        cursor[p] = ring.link[at, 0]
+        slot = ring.link[at, 1] & (s.serial.shape[0] - 1)
+        if ring.link[at, 1] < oldest_session or slot == own:
             continue
         found = t.seen[slot]
         if found < 0:
@@ -171,11 +179,12 @@ def vote(ring: Ring, s: Sessions, t: Scratch, knobs: Knobs, n_best: int) -> int:
                 t.touched[n_touched] = item
                 n_touched += 1
             t.score[item] += share
-    n_sessions = float(min(s.begun[0], s.serial.shape[0]))
+    log_n_sessions = np.float32(np.log(min(s.begun[0], s.serial.shape[0])))
+    idf_weight = np.float32(knobs.idf_weight)
     for j in range(n_touched):
         item = t.touched[j]
-        idf = np.log(n_sessions / max(1, ring.n_pairs[item]))
-        t.score[item] *= 1.0 + knobs.idf_weight * max(0.0, idf)
+        idf = max(np.float32(0.0), log_n_sessions - ring.log_n_pairs[item])
+        t.score[item] *= np.float32(1.0) + idf_weight * idf
     return n_touched
 
 
@@ -196,6 +205,9 @@ def explain(
     ``share`` (K, L) is working memory.
     """
     n = asked.shape[0]
+    if n == 1:
+        cause[: top.shape[0]] = asked[0]
+        return
     for r in range(top.shape[0]):
         t.rank[top[r]] = r
         share[r, :n] = 0.0
@@ -320,6 +332,7 @@ class SessionKnn:
         gone = marked(items, n_items)
         self._ring.head[gone[:-1]] = -1
         self._ring.n_pairs[gone[:-1]] = 0
+        self._ring.log_n_pairs[gone[:-1]] = 0.0
         self._ring.item[gone[self._ring.item]] = -1
         drop_items(self._sessions, gone)
 
@@ -332,10 +345,10 @@ class SessionKnn:
 def _empty_ring(n_kept: int, n_items: int) -> Ring:
     return Ring(
         item=np.full(n_kept, -1, np.int32),
-        serial=np.zeros(n_kept, np.int64),
-        previous=np.zeros(n_kept, np.int64),
+        link=np.zeros((n_kept, 2), np.int64),
         head=np.full(n_items, -1, np.int64),
         n_pairs=np.zeros(n_items, np.int32),
+        log_n_pairs=np.zeros(n_items, np.float32),
         appended=np.zeros(1, np.int64),
     )
 
