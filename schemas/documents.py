@@ -10,9 +10,7 @@ from typing import Any
 
 from schemas import asyncapi, headers, shapes
 from schemas.rejections import REMEDIES
-from schemas.topics import FOREVER, Topic, catalogue, changelogs
-
-DAY_MS = 86_400_000
+from schemas.topics import DAY_MS, FOREVER, MIB, Topic, catalogue, changelogs
 
 
 def render() -> dict[str, str]:
@@ -79,7 +77,7 @@ def _topic_table(topics: Sequence[Topic]) -> list[str]:
 
 def _topic_row(topic: Topic) -> tuple[str, ...]:
     kept = "for ever" if topic.retention_ms == FOREVER else f"{topic.retention_ms // DAY_MS} days"
-    size = f"{topic.max_message_bytes / (1024 * 1024):.0f} MiB"
+    size = f"{topic.max_message_bytes / MIB:.0f} MiB"
     return (
         f"`{topic.name}`",
         topic.key,

@@ -29,7 +29,7 @@ class Reason(StrEnum):
 
 
 REMEDIES: Final[dict[Reason, str]] = {
-    Reason.UNREADABLE_BATCH: "Compress with gzip, lz4, snappy or zstd; a wrong checksum comes from the way.",
+    Reason.UNREADABLE_BATCH: "Compress with gzip, lz4, snappy or zstd; a wrong checksum means damage.",
     Reason.EMPTY: "Send an event: a null value removes nothing from an events topic.",
     Reason.TOO_LARGE: "Keep values under 1 MiB, before and after compression.",
     Reason.UNKNOWN_COMPRESSION: "Compress with `content-encoding: gzip`, or let the Kafka producer compress.",

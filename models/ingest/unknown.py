@@ -47,10 +47,11 @@ class Census:
 
     def _of(self, body: bytes, event: object) -> Iterator[str]:
         fields = _decoded(_FIELDS, body)
-        yield from fields.keys() - self._known[type(event)]
+        known = self._known[type(event)]
+        yield from (name for name in fields if name not in known)
         if isinstance(event, Purchase):
             for line in _decoded(_LINES, fields["lines"]):
-                yield from (LINES + name for name in line.keys() - _LINE_NAMES)
+                yield from (LINES + name for name in line if name not in _LINE_NAMES)
 
 
 def tally(names: Iterable[str]) -> Counter[str]:
