@@ -118,7 +118,7 @@ class KafkaBroker:
         self.log_path = data_dir / "kafka.log"
         self._heap = (f"-Xms{min(heap_mb, 256)}m", f"-Xmx{heap_mb}m")
         self._ready_timeout_s = ready_timeout_s
-        self._properties = {**self._default_properties(), **(properties or {})}
+        self.properties = {**self._default_properties(), **(properties or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -218,7 +218,7 @@ class KafkaBroker:
 
     def _format(self, java: list[str]) -> None:
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        lines = [f"{key}={value}" for key, value in self._properties.items()]
+        lines = [f"{key}={value}" for key, value in self.properties.items()]
         self._properties_path.write_text("\n".join(lines) + "\n")
         if (self.data_dir / "log" / "meta.properties").exists():
             return
