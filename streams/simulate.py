@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Generic, NamedTuple, Self, TypeVar
 
 import msgspec
 import typer
@@ -39,9 +39,10 @@ BUSY_SHARE: Final = 0.25
 """Gaps are chosen so that no more than this share of the shoppers is in a session at once."""
 MAX_GAP_S: Final = 2.0
 FLUSH_S: Final = 30.0
-MAX_WAITING_SLATES: Final = 100_000
+MAX_WAITING: Final = 100_000
 
 app = new_app()
+T = TypeVar("T")
 
 
 class Arrived(NamedTuple):
@@ -114,26 +115,38 @@ class Sender:
             )
 
 
-class SlateReader:
-    """Reads the slates published from now on, in a thread, so that each is timed when it arrives."""
+class Tail(Generic[T]):
+    """Reads what is published on topics from now on, in a thread, so that each record is timed at arrival.
 
-    def __init__(self, consumer_conf: Mapping[str, Any]) -> None:
+    Holds at most ``MAX_WAITING`` records that nobody took; older ones are dropped.
+    """
+
+    def __init__(
+        self,
+        consumer_conf: Mapping[str, Any],
+        topics: Sequence[str],
+        decode: Callable[[str, bytes, float], T],
+    ) -> None:
         from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
         self._consumer = Consumer({**consumer_conf, "fetch.wait.max.ms": 10, "log_level": 0})
-        partitions = self._consumer.list_topics(SLATES, timeout=30).topics[SLATES].partitions
-        if not partitions:
-            self._consumer.close()
-            raise BrokerRefusedError(
-                f"There is no topic {SLATES} to read from.",
-                fix="Create the topics with `rillet topics create`.",
-            )
-        self._consumer.assign([TopicPartition(SLATES, p, OFFSET_END) for p in partitions])
-        self._arrived: deque[Arrived] = deque(maxlen=MAX_WAITING_SLATES)
+        self._decode = decode
+        ends = []
+        for topic in topics:
+            partitions = self._consumer.list_topics(topic, timeout=30).topics[topic].partitions
+            if not partitions:
+                self._consumer.close()
+                raise BrokerRefusedError(
+                    f"There is no topic {topic} to read from.",
+                    fix="Create the topics with `rillet topics create`.",
+                )
+            ends += [TopicPartition(topic, partition, OFFSET_END) for partition in partitions]
+        self._consumer.assign(ends)
+        self._arrived: deque[T] = deque(maxlen=MAX_WAITING)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="read slates", daemon=True)
+        self._thread = threading.Thread(target=self._read, name=f"read {topics[0]}", daemon=True)
 
-    def __enter__(self) -> "SlateReader":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -142,18 +155,23 @@ class SlateReader:
         self._thread.join(timeout=10)
         self._consumer.close()
 
-    def take(self) -> list[Arrived]:
+    def take(self) -> list[T]:
         """What arrived since the last call, in order."""
         return [self._arrived.popleft() for _ in range(len(self._arrived))]
 
     def _read(self) -> None:
-        decode = msgspec.json.Decoder(Slate).decode
         while not self._stopping.is_set():
             messages = self._consumer.consume(1_000, 0.05)
             at_s = time.monotonic()
             for message in messages:
                 if not message.error() and message.value() is not None:
-                    self._arrived.append(Arrived(decode(message.value()), at_s))
+                    self._arrived.append(self._decode(message.topic(), message.value(), at_s))
+
+
+def slate_tail(consumer_conf: Mapping[str, Any]) -> Tail[Arrived]:
+    """The slates of all users."""
+    decode = msgspec.json.Decoder(Slate).decode
+    return Tail(consumer_conf, [SLATES], lambda _, value, at_s: Arrived(decode(value), at_s))
 
 
 def publish_catalogue(shop: Shop, sender: Sender, now_ms: int) -> dict[str, str]:
@@ -197,9 +215,10 @@ def drive(
         batch = shop.advance(until_s, began_ms + int(elapsed_s * 1000))
         if count is not None:
             batch = batch.first(count - n_sent)
+        sent_s = time.monotonic()
         sender.send(batch.topics, batch.keys, batch.values, batch.time_ms)
         n_sent += batch.n
-        yield Tick(slates, reactions, batch, time.monotonic())
+        yield Tick(slates, reactions, batch, sent_s)
         if not fast:
             time.sleep(max(0.0, TICK_S - (time.monotonic() - began_s - elapsed_s)))
 
@@ -353,7 +372,7 @@ def simulate(
     shop = Shop(settings, np.random.default_rng(seed), int(time.time() * 1000))
     tally = Tally()
     with ExitStack() as stack:
-        take = stack.enter_context(SlateReader(kafka.consumer())).take if react else _no_slates
+        take = stack.enter_context(slate_tail(kafka.consumer())).take if react else _no_slates
         publish_catalogue(shop, sender, int(time.time() * 1000))
         show = stack.enter_context(_progress(seconds, count))
         try:

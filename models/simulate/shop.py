@@ -110,6 +110,11 @@ class Shop:
         """Every item on offer and every running promotion, for the topics ``catalog.*``."""
         return self._encoder.catalogue(self._now_ms)
 
+    @property
+    def item_ids(self) -> list[str]:
+        """Ids by item index."""
+        return self._catalogue.item_ids
+
     def rate(self, at_s: float) -> float:
         """Expected events a second at a moment of the daily rhythm."""
         swing = float(np.sin(2.0 * np.pi * at_s / self.settings.day_s))

@@ -27,11 +27,11 @@ from streams.settings import KafkaSettings
 from streams.simulate import (
     Arrived,
     Sender,
-    SlateReader,
     drive,
     fault_settings,
     publish_catalogue,
     shop_settings,
+    slate_tail,
 )
 
 READY_S = 20.0
@@ -117,7 +117,7 @@ def test_slates_of_now_are_read_and_older_ones_are_not(kafka: KafkaSettings) -> 
     producer = Producer(kafka.producer())
     producer.produce(topics.SLATES, a_slate("old", ["i1"]), b"old")
     producer.flush()
-    with SlateReader(kafka.consumer()) as reader:
+    with slate_tail(kafka.consumer()) as reader:
         arrived: list[Arrived] = []
         deadline = time.monotonic() + READY_S
         while not arrived and time.monotonic() < deadline:
