@@ -209,7 +209,7 @@ class Path:
         )
         lap("rank")
         explained = slate_items(
-            ranked, self._source_names, vocabularies.items.word, self.settings.rank.max_reasons
+            ranked, self._source_names, vocabularies.items.words, self.settings.rank.max_reasons
         )
         served = [
             Served(

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 import faust
+import numpy as np
 
 from models.path import Step
 from streams import metrics
@@ -34,7 +35,6 @@ class Acknowledger:
             for (changelog, partition), offset in parcel.last_offset.items():
                 self._tables[changelog].persisted(partition, offset)
             event.ack()
-            now = time.time()
-            for served in step.served:
-                metrics.LATENCY.observe(max(0.0, now - served.timestamp_ms / 1000.0))
+            sent_s = np.array([served.timestamp_ms for served in step.served]) / 1000.0
+            metrics.LATENCY.observe(np.maximum(time.time() - sent_s, 0.0))
             metrics.SLATES.labels("user").inc(len(step.served))

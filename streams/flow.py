@@ -111,8 +111,7 @@ class Flow:
         if step.facts.items:
             parcel.add(
                 topics.INTERACTIONS,
-                f"{topic}-{partition}".encode(),
-                knowledge_facts.encode(step.facts),
+                *knowledge_facts.record(step.facts),
             )
         lap("publish")
         metrics.count(topic, batch.records, step)
@@ -152,7 +151,10 @@ class Flow:
 
     def _apply_facts(self, records: Sequence[FollowedRecord]) -> None:
         for record in records:
-            if record.value is not None:
+            if record.key is None or record.value is None:
+                continue
+            topic, partition, last_offset = knowledge_facts.place(record.key)
+            if last_offset > self.path.knowledge.learned_to.get((topic, partition), -1):
                 self.path.knowledge.learn(knowledge_facts.decode(record.value))
 
     async def _close_quality_windows(self) -> None:

@@ -11,28 +11,51 @@ from prometheus_client import Counter, Gauge, Histogram
 from models.ingest.record import Record
 from models.interest.fold import Outcome
 from models.path import Step
+from streams.histogram import ArrayHistogram
 
-LATENCY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.06, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LATENCY_BUCKETS: Final = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.015,
+    0.025,
+    0.05,
+    0.06,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
 
 RECORDS = Counter("rillet_records_total", "Records taken from source topics.", ["topic"])
 ACCEPTED = Counter("rillet_accepted_total", "Events that passed every check.", ["topic"])
 REJECTED = Counter("rillet_rejected_total", "Records sent to the dead letters.", ["topic", "reason"])
 DUPLICATES = Counter("rillet_duplicates_total", "Events whose id had been seen before.", ["topic"])
 REPLAYED = Counter("rillet_replayed_total", "Events redelivered after a restart or rebalance.", ["topic"])
-UNKNOWN_FIELDS = Counter("rillet_unknown_fields_total", "Fields dropped because the schema lacks them.", ["topic"])
+UNKNOWN_FIELDS = Counter(
+    "rillet_unknown_fields_total", "Fields dropped because the schema lacks them.", ["topic"]
+)
 SLATES = Counter("rillet_slates_total", "Slates published.", ["kind"])
 BATCH_RECORDS = Histogram(
     "rillet_batch_records", "Records in one micro-batch.", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 )
 STAGE_SECONDS = Counter("rillet_stage_seconds_total", "Time spent by stage of the path.", ["stage"])
-LATENCY = Histogram(
-    "rillet_slate_latency_seconds", "From the record's timestamp to its slate on the broker.", buckets=LATENCY_BUCKETS
+LATENCY = ArrayHistogram(
+    "rillet_slate_latency_seconds",
+    "From the record's timestamp to its slate on the broker.",
+    buckets=LATENCY_BUCKETS,
 )
 EVENT_TIME = Gauge("rillet_event_timestamp_seconds", "Event time of the newest event processed.", ["topic"])
 LAG = Gauge("rillet_lag_records", "Records behind the end of the partition.", ["topic", "partition"])
 COMMITTED = Gauge("rillet_committed_offset_total", "Committed offset.", ["topic", "partition"])
 GUARDED = Counter("rillet_offset_guard_total", "Times the offset guard sought a partition back.", ["topic"])
-LOST = Counter("rillet_lost_records_total", "Records that retention deleted before they were read.", ["topic"])
+LOST = Counter(
+    "rillet_lost_records_total", "Records that retention deleted before they were read.", ["topic"]
+)
 OUTBOX = Gauge("rillet_outbox_records", "Records not yet on the broker.")
 READY = Gauge("rillet_ready", "1 when partitions are assigned, tables recovered and knowledge caught up.")
 ITEMS = Gauge("rillet_items", "Items known.")
@@ -41,7 +64,9 @@ STATE_BYTES = Histogram(
     "rillet_state_bytes", "Size of one user's state.", buckets=(256, 512, 1024, 2048, 4096, 8192, 16384)
 )
 QUALITY = Gauge(
-    "rillet_quality_ratio", "Latest closed window: measurement by dimension and field.", ["topic", "dimension", "field"]
+    "rillet_quality_ratio",
+    "Latest closed window: measurement by dimension and field.",
+    ["topic", "dimension", "field"],
 )
 BUILD = Gauge("rillet_build_info", "Constant 1.", ["version", "model_version"])
 

@@ -123,16 +123,23 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Facts)
 
 
-def encode(facts: Facts) -> bytes:
-    """Facts as msgpack."""
-    return _encoder.encode(facts)
+def record(facts: Facts) -> tuple[bytes, bytes]:
+    """Key and value of the record that carries ``facts``; the key alone tells whether they are new to a reader."""
+    return f"{facts.topic} {facts.partition} {facts.last_offset}".encode(), _encoder.encode(facts)
+
+
+def place(key: bytes) -> tuple[str, int, int]:
+    """Source topic, partition and last offset of the facts under ``key``."""
+    topic, partition, last_offset = key.decode().split(" ")
+    return topic, int(partition), int(last_offset)
 
 
 def decode(value: bytes) -> Facts:
-    """Facts from msgpack; the version is the first element, checked first."""
-    version = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode(value)[0]
-    if bytes(version) != bytes([FACTS_VERSION]):
-        raise UnknownFactsVersionError(
-            f"facts of version {bytes(version).hex()}, this worker reads {FACTS_VERSION}"
-        )
-    return _decoder.decode(value)
+    """Facts from msgpack; a value written by a newer Rillet is refused by name."""
+    try:
+        facts = _decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise UnknownFactsVersionError(f"facts of another layout: {error}") from error
+    if facts.version != FACTS_VERSION:
+        raise UnknownFactsVersionError(f"facts of version {facts.version}, this worker reads {FACTS_VERSION}")
+    return facts

@@ -59,6 +59,11 @@ class Vocabulary:
         """The string at ``index``, None when it was evicted or never given."""
         return self._words[index] if 0 <= index < len(self._words) else None
 
+    def words(self, indexes: Iterable[int]) -> list[str | None]:
+        """The strings at ``indexes`` (n,), None where negative or evicted."""
+        known = self._words
+        return [known[i] if i >= 0 else None for i in indexes]
+
     def evicted(self) -> I32:
         """Indexes given away since the last call, ascending; what was kept under them must be forgotten."""
         out = np.array(sorted(self._evicted), np.int32)

@@ -5,39 +5,47 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from models.rank.slate import Ranked
+from models.retrieve.contract import F32
 from schemas.outputs import ReasonCode, SlateItem
 
-Word = Callable[[int], str | None]
+SCORE_DECIMALS = 5
+SHARE_DECIMALS = 3
+"""More digits say nothing and make a slate half as long again."""
+
+Words = Callable[[list[int]], list[str | None]]
 
 
 def slate_items(
-    ranked: Ranked, sources: Sequence[str], word: Word, max_reasons: int
+    ranked: Ranked, sources: Sequence[str], words: Words, max_reasons: int
 ) -> list[list[SlateItem]]:
     """The items of each of N slates, best place first, with up to ``max_reasons`` reasons.
 
-    Reasons are sources by their share of the score, largest first, ties by the order of the sources; a
-    source without a share gives none. ``word`` turns an index into an item id, None when it is no longer
-    known.
+    Reasons are sources by their share of the score, largest first, ties by the order of the sources; a source
+    without a share gives none. ``words`` turns indexes into item ids, None where there is none.
+
+    Everything is laid out flat and built by ``map``: one Python step an object took five times as long.
     """
-    strongest = np.argsort(-ranked.shares, axis=2, kind="stable")[:, :, :max_reasons]  # (N, S, max_reasons)
-    shares = np.take_along_axis(ranked.shares, strongest, axis=2).tolist()
-    because = np.take_along_axis(ranked.because, strongest, axis=2).tolist()
-    columns = (ranked.items.tolist(), ranked.scores.tolist(), strongest.tolist(), shares, because)
-    return [
-        [
-            SlateItem(item_id, score, _reasons(places, of, by, sources, word))
-            for index, score, places, of, by in zip(*slate, strict=True)
-            if index >= 0 and (item_id := word(index)) is not None
-        ]
-        for slate in zip(*columns, strict=True)
-    ]
+    n_places = ranked.items.shape[1]
+    strongest = np.argsort(-ranked.shares, axis=2, kind="stable")[:, :, :max_reasons]  # (N, S, R)
+    shares = np.take_along_axis(ranked.shares, strongest, axis=2)
+    because = np.take_along_axis(ranked.because, strongest, axis=2)
+    codes = list(
+        map(
+            ReasonCode,
+            [sources[place] for place in strongest.ravel().tolist()],
+            _rounded(shares, SHARE_DECIMALS),
+            words(because.ravel().tolist()),
+        )
+    )
+    n_reasons = (shares > 0.0).sum(axis=2).ravel().tolist()
+    width = strongest.shape[2]
+    reasons = [codes[at * width : at * width + n] for at, n in enumerate(n_reasons)]
+    ids = words(ranked.items.ravel().tolist())
+    items = list(map(SlateItem, ids, _rounded(ranked.scores, SCORE_DECIMALS), reasons))  # type: ignore[arg-type]
+    n_items = (ranked.items >= 0).sum(axis=1).tolist()
+    return [items[at * n_places : at * n_places + n] for at, n in enumerate(n_items)]
 
 
-def _reasons(
-    places: list[int], shares: list[float], because: list[int], sources: Sequence[str], word: Word
-) -> list[ReasonCode]:
-    return [
-        ReasonCode(sources[place], share, word(item) if item >= 0 else None)
-        for place, share, item in zip(places, shares, because, strict=True)
-        if share > 0.0
-    ]
+def _rounded(values: F32, decimals: int) -> list[float]:
+    rounded: list[float] = np.round(values.astype(np.float64), decimals).ravel().tolist()
+    return rounded

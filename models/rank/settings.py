@@ -30,4 +30,4 @@ class RankSettings(BaseModel):
     price_width: float = Field(
         0.5, gt=0.0, description="difference of log(1 + price) at which prices are no longer close"
     )
-    max_reasons: int = Field(3, ge=1, le=100, description="reasons given for an item")
+    max_reasons: int = Field(2, ge=1, le=100, description="reasons given for an item")

@@ -1,0 +1,145 @@
+"""Whole path on real Kafka, everything on one machine: broker, load generator and one worker.
+
+    python tests/bench/whole_path.py --seconds 300
+
+Events of a simulated shop are generated beforehand and sent at ``--rate``; each browse, search, purchase or click is due
+a fresh slate. The rate is what the worker published a second in the steady part, memory its resident set over time.
+"""
+
+import argparse
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from bench_result import write
+from chaos import WorkerProcess, wait_for
+from confluent_kafka import Producer
+from rich.progress import Progress
+
+from models.simulate.settings import SimulateSettings
+from models.simulate.shop import Shop
+from schemas.topics import BEHAVIOUR
+from streams.broker import KafkaBroker, kafka
+
+MAX_AHEAD = 4_000
+"""Events sent and not yet processed at most: the load follows the worker's pace and never outruns it for good."""
+
+WARM_UP_SHARE = 0.1
+"""Share of the run at its start that is left out."""
+
+SHOP = SimulateSettings(n_shoppers=50_000, n_items=10_000, events_per_s=5_000.0)
+
+
+class Load(threading.Thread):
+    """Sends the events of a simulated shop, never more than ``MAX_AHEAD`` beyond what was processed."""
+
+    def __init__(self, servers: str, rate: float) -> None:
+        super().__init__(daemon=True)
+        self._producer = Producer(
+            {
+                "bootstrap.servers": servers,
+                "partitioner": "murmur2_random",
+                "compression.type": "lz4",
+                "linger.ms": 5,
+            }
+        )
+        self._shop = Shop(SHOP, np.random.default_rng(7), int(time.time() * 1000))
+        self._tick_s = 0.1 * rate / SHOP.events_per_s
+        self.n_sent = self.n_processed = 0
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        shop_s = 0.0
+        while not self.stopping.is_set():
+            if self.n_sent - self.n_processed > MAX_AHEAD:
+                time.sleep(0.01)
+                continue
+            shop_s += self._tick_s
+            batch = self._shop.advance(shop_s, int(time.time() * 1000))
+            for topic, key, value, time_ms in zip(
+                batch.topics, batch.keys, batch.values, batch.time_ms, strict=True
+            ):
+                self._producer.produce(topic, value, key, timestamp=time_ms)
+                self.n_sent += topic in BEHAVIOUR
+            self._producer.poll(0)
+        self._producer.flush()
+
+
+def measure(worker: WorkerProcess, broker: KafkaBroker, seconds: float, rate: float) -> dict[str, Any]:
+    """Drive the worker for ``seconds`` and sample it every second."""
+    processes = {"worker": psutil.Process(worker.process.pid), "broker": psutil.Process(broker.pid)}
+    processes["load generator"] = psutil.Process()
+    load = Load(broker.bootstrap_servers, rate)
+    load.start()
+    samples: list[tuple[float, float, float]] = []
+    started = time.monotonic()
+    cpu = laps = None
+    with Progress() as progress:
+        bar = progress.add_task("whole path", total=seconds)
+        while (at := time.monotonic() - started) < seconds:
+            now = worker.metrics()
+            load.n_processed = sum(v for k, v in now.items() if k.startswith("rillet_records_total"))
+            slates = now.get('rillet_slates_total{kind="user"}', 0.0)
+            samples.append((at, slates, processes["worker"].memory_info().rss / 2**20))
+            if cpu is None and at > seconds * WARM_UP_SHARE:
+                cpu = {name: cpu_s(process) for name, process in processes.items()}
+                laps, from_s, from_slates = stages(now), at, slates
+            progress.update(bar, completed=at, description=f"{slates / max(at, 1):,.0f} slates/s")
+            time.sleep(0.2)
+    span_s = samples[-1][0] - from_s
+    n = samples[-1][1] - from_slates
+    spent = {name: (cpu_s(process) - cpu[name]) / span_s for name, process in processes.items()}
+    load.stopping.set()
+    load.join()
+    steady = [s for s in samples if s[0] >= from_s]
+    per_stage = {name: total - laps.get(name, 0.0) for name, total in stages(now).items()}
+    return {
+        "seconds": round(span_s, 1),
+        "slates": int(n),
+        "slates_per_s": round(n / span_s),
+        "slates_per_s_by_tenth": tenths(steady),
+        "rss_mib_by_tenth": [
+            round(float(np.median(part))) for part in np.array_split([s[2] for s in steady], 10)
+        ],
+        "cores_used": {name: round(cores, 2) for name, cores in spent.items()},
+        "us_per_slate_by_stage": {
+            name: round(s / n * 1e6, 1) for name, s in sorted(per_stage.items(), key=lambda each: -each[1])
+        },
+    }
+
+
+def tenths(steady: list[tuple[float, float, float]]) -> list[int]:
+    parts = np.array_split(np.array(steady), 10)
+    return [round((part[-1, 1] - part[0, 1]) / (part[-1, 0] - part[0, 0])) for part in parts]
+
+
+def stages(metrics: dict[str, float]) -> dict[str, float]:
+    prefix = "rillet_stage_seconds_total{stage="
+    return {name[len(prefix) + 1 : -2]: value for name, value in metrics.items() if name.startswith(prefix)}
+
+
+def cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--rate", type=float, default=20_000.0, help="events a second offered")
+    arguments = parser.parse_args()
+    with kafka() as broker, tempfile.TemporaryDirectory() as folder:
+        worker = WorkerProcess(broker.bootstrap_servers, "whole-path", "w1", Path(folder))
+        worker.start()
+        wait_for(worker.ready, "the worker is ready", worker=worker)
+        figures = measure(worker, broker, arguments.seconds, arguments.rate)
+        worker.stop()
+    write("whole_path", figures)
+
+
+if __name__ == "__main__":
+    main()
