@@ -34,7 +34,7 @@ _MAX_EXPONENT = 40.0
 class Popularity(NamedTuple):
     """Decayed interactions of each item, as of a landmark."""
 
-    counts: F64
+    counts: F32
     """(I,)"""
     landmark_s: F64
     """(1,) 0 before the first interaction."""
@@ -78,7 +78,7 @@ def learn(
             continue
         exponent = (time_s[r] - popularity.landmark_s[0]) * knobs.rate
         if exponent > _MAX_EXPONENT:
-            popularity.counts[:] *= np.exp(-exponent)
+            popularity.counts[:] *= np.float32(np.exp(-exponent))
             popularity.landmark_s[0] = time_s[r]
             exponent = 0.0
         popularity.counts[i] += weight[r] * np.exp(exponent)
@@ -126,16 +126,18 @@ def share_text(
 ) -> int:
     """Share ``text_share`` out among the items that have some of the tokens."""
     n_matched, total = match(p, tokens, weights, x.coverage, x.matched)
-    shrink = np.exp((popularity.landmark_s[0] - now_s) * knobs.rate)
-    whole = 0.0
+    shrink = np.float32(np.exp((popularity.landmark_s[0] - now_s) * knobs.rate))
+    one = np.float32(1.0)
+    whole = np.float32(0.0)
     for j in range(n_matched):
         item = x.matched[j]
-        covered = x.coverage[item] / total
-        x.coverage[item] = covered * covered * (1.0 + np.log1p(popularity.counts[item] * shrink))
+        covered = x.coverage[item] * np.float32(one / total)
+        x.coverage[item] = covered * covered * (one + np.log(one + popularity.counts[item] * shrink))
         whole += x.coverage[item]
+    unit = np.float32(knobs.text_share / whole)
     for j in range(n_matched):
         item = x.matched[j]
-        t.score[item] = knobs.text_share * x.coverage[item] / whole
+        t.score[item] = unit * x.coverage[item]
         t.touched[j] = item
         x.coverage[item] = 0.0
     return n_matched
@@ -163,6 +165,7 @@ def retrieve(
 ) -> None:
     """Candidates (N, K) of N users, one after another."""
     n_brands = b.totals.shape[0] - knobs.n_categories
+    narrowness, one = np.float32(1.0 / knobs.price_band), np.float32(1.0)
     for r in range(now_s.shape[0]):
         n = share_text(p, popularity, t, x, term[r], term_weight[r], now_s[r], knobs)
         for c in range(category.shape[1]):
@@ -175,15 +178,15 @@ def retrieve(
                 n = share_row(b, t, knobs.n_categories + brand[r, c], weight, now_s[r], knobs, n)
         if not np.isnan(log_price[r]):
             for j in range(n):
-                away = (item_log_price[t.touched[j]] - log_price[r]) / knobs.price_band
+                away = (item_log_price[t.touched[j]] - log_price[r]) * narrowness
                 if not np.isnan(away):
-                    t.score[t.touched[j]] *= np.exp(np.float32(-0.5) * away * away)
+                    t.score[t.touched[j]] /= one + away * away
         top_k(t.score, t.touched, n, out[r], out_score[r])
         clear(t, n)
 
 
 class Content:
-    """score(i) = (category part + brand part + text part) * exp(-((p_i - p_u) / price_band)^2 / 2).
+    """score(i) = (category part + brand part + text part) / (1 + ((p_i - p_u) / price_band)^2).
 
     The category part is the sum over the user's categories of affinity times the item's share of the
     category's interactions, decayed; the brand part likewise. The text part shares ``text_share`` out among
@@ -214,7 +217,7 @@ class Content:
         )
         self._boards = empty_leaderboards(n_categories + n_brands, settings.row_items)
         self._postings = empty_postings(n_terms, settings.posted_items, n_items, settings.item_terms)
-        self._popularity = Popularity(np.zeros(n_items), np.zeros(1))
+        self._popularity = Popularity(np.zeros(n_items, np.float32), np.zeros(1))
         self._scratch = empty_scratch(n_items)
         self._text = Text(np.zeros(n_items, np.float32), np.zeros(n_items, np.int32))
 

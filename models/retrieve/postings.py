@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.retrieve.compiled import compiled
-from models.retrieve.contract import F32, F64, I32
+from models.retrieve.contract import F32, I32
 
 
 class Postings(NamedTuple):
@@ -63,7 +63,7 @@ def withdraw(p: Postings, item: int) -> None:
 
 
 @compiled
-def place_for(p: Postings, token: int, popularity: F64) -> int:
+def place_for(p: Postings, token: int, popularity: F32) -> int:
     """Where the next item of the list goes: behind the last, or over the least popular."""
     if p.length[token] < p.items.shape[1]:
         p.length[token] += 1
@@ -77,7 +77,7 @@ def place_for(p: Postings, token: int, popularity: F64) -> int:
 
 
 @compiled
-def post(p: Postings, item: int, tokens: I32, popularity: F64) -> None:
+def post(p: Postings, item: int, tokens: I32, popularity: F32) -> None:
     """Index ``item`` by its ``tokens``, in place of those it had; what is beyond M is left out."""
     withdraw(p, item)
     n = 0

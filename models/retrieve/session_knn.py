@@ -202,12 +202,13 @@ def explain(
 ) -> None:
     """Write into ``cause`` the item of ``asked`` that gave most to each of ``top``; ties to the newest.
 
-    ``share`` (K, L) is working memory.
+    ``share`` (K + 1, L) is working memory.
     """
     n = asked.shape[0]
     if n == 1:
         cause[: top.shape[0]] = asked[0]
         return
+    votes = share[share.shape[0] - 1]
     for r in range(top.shape[0]):
         t.rank[top[r]] = r
         share[r, :n] = 0.0
@@ -215,12 +216,14 @@ def explain(
         found = t.best[b]
         slot = t.slot[found]
         step = knobs.by_step[newest_bit(t.shared[found])]
+        for p in range(n):
+            shares = (t.shared[found] >> np.uint64(p)) & _BIT != _NO_BITS
+            votes[p] = step * weight[p] if shares else np.float32(0.0)
         for j in range(s.length[slot]):
             r = t.rank[s.items[slot, j]]
             if r >= 0:
                 for p in range(n):
-                    if (t.shared[found] >> np.uint64(p)) & _BIT != _NO_BITS:
-                        share[r, p] += step * weight[p]
+                    share[r, p] += votes[p]
     for r in range(top.shape[0]):
         t.rank[top[r]] = -1
         best = 0
@@ -248,7 +251,7 @@ def retrieve(
     asked = np.empty(max_items, np.int32)
     weight = np.empty(max_items, np.float32)
     cursor = np.empty(max_items, np.int64)
-    share = np.empty((out.shape[1], max_items), np.float32)
+    share = np.empty((out.shape[1] + 1, max_items), np.float32)
     for r in range(items.shape[0]):
         n = 0
         for c in range(items.shape[1]):

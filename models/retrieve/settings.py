@@ -137,7 +137,7 @@ class ContentSettings(SourceSettings):
     price_band: float = Field(
         0.7,
         gt=0.0,
-        description="Distance in log(1 + price) at which an item's score falls to 0.61 of itself.",
+        description="Distance in log(1 + price) at which an item's score falls to its half.",
     )
     smoothing: float = Field(5.0, ge=0.0, description="Weight added to the total of a category or brand.")
     new_item_weight: float = Field(

@@ -1,8 +1,8 @@
 """V-SKNN in plain Python, written from its description, to measure the compiled one against.
 
 Jannach and Ludewig, "When Recurrent Neural Networks meet the Neighborhood", RecSys 2017; parameters of
-Ludewig, Mauro, Latifi and Jannach, UMUAI 2021: quadratic weights by position, quadratic decay of a vote by
-the newest shared item.
+Ludewig, Mauro, Latifi and Jannach, UMUAI 2021: quadratic weights by position, idf, and the public code's
+default decay of a vote by the newest shared item, 1 / step.
 """
 
 from collections import defaultdict
@@ -45,5 +45,5 @@ class Vsknn:
             items = self.items[s]
             step = next(p for p, item in enumerate(reversed(prefix), start=1) if item in items)
             for item in items:
-                scores[item] += similarity * (1.0 + self.idf_weight * self.idf[item]) / (step * step)
+                scores[item] += similarity * (1.0 + self.idf_weight * self.idf[item]) / step
         return sorted(scores, key=lambda item: (-scores[item], item))[:n_best]

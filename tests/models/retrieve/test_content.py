@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from math import exp, log, log1p
+from math import log, log1p
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_items_away_from_the_price_band_lose(
 ) -> None:
     attributes.log_price[[3, 13, 23]] = [2.0, 4.0, np.nan]
     content.update(interactions([(1, 3, 0.0), (1, 13, 0.0), (1, 23, 0.0)]))
-    expected = {23: 0.25, 3: 0.25 * exp(-0.5), 13: 0.25 * exp(-0.5)}
+    expected = {23: 0.25, 3: 0.125, 13: 0.125}
     assert answer(content, asking(category=[[3]], log_price=[3.0])) == expected
     assert answer(content, asking(category=[[3]])) == {3: 0.25, 13: 0.25, 23: 0.25}
 
