@@ -35,7 +35,6 @@ from models.ingest.settings import IngestSettings
 from models.interest.settings import InterestSettings
 from models.knowledge.settings import KnowledgeSettings
 from models.path_settings import PathSettings
-from models.knowledge.settings import KnowledgeSettings
 from models.quality.settings import QualitySettings
 from models.rank.settings import RankSettings
 from models.retrieve.settings import RetrieveSettings
@@ -43,8 +42,6 @@ from streams.errors import SettingsError
 
 if TYPE_CHECKING:
     from faust import SASLCredentials, SSLCredentials
-
-    from models.path import PathSettings
 
 PREFIX: Final = "RILLET_"
 DEFAULT_FILE: Final = Path("rillet.toml")
@@ -306,10 +303,8 @@ class Settings(Section):
     quality: QualitySettings = QualitySettings()
     publish: PublishSettings = PublishSettings()
 
-    def path(self) -> "PathSettings":
+    def path(self) -> PathSettings:
         """What the pure path is built from."""
-        from models.path import PathSettings
-
         return PathSettings(
             ingest=self.ingest,
             interest=self.interest,
