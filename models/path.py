@@ -5,7 +5,7 @@ order between partitions are the caller's.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,7 +18,6 @@ from models.interest.evidence import touches
 from models.interest.fold import Outcome, fold
 from models.interest.queries import queries, seen
 from models.interest.state import State, last_query
-from models.kinds import Kind
 from models.knowledge.base import KnowledgeBase
 from models.knowledge.facts import Facts, Interaction, gather
 from models.knowledge.settings import KnowledgeSettings
@@ -291,7 +290,7 @@ class _Example(NamedTuple):
 def warm_up(settings: PathSettings) -> None:
     """Compile every kernel, or load it compiled, by a path of its own over three events."""
     path = Path(settings._replace(knowledge=KnowledgeSettings(max_items=64)))
-    head = {"user_id": "u", "time_ms": EXAMPLE_MS}
+    head: dict[str, Any] = {"user_id": "u", "time_ms": EXAMPLE_MS}
     events: list[tuple[str, AnyEvent]] = [
         (topics.SEARCH, Search(event_id="1", query="red shoe", platform="web", **head)),
         (topics.BROWSE, Browse(event_id="2", item_id="a", category="c", brand="b", price=1.0, **head)),

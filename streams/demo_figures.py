@@ -1,6 +1,6 @@
 """What the demo measures while it runs: events, slates, latency, hits, clicks, quality.
 
-No I/O, and no clock of its own. Hits are counted by ``models.simulate.scoreboard``; how it looks is in ``demo_view``.
+No I/O, and no clock of its own. Hits are counted by ``models.simulate.scoreboard``; ``demo_view`` shows it all.
 """
 
 from collections import Counter, OrderedDict, deque

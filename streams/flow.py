@@ -26,6 +26,7 @@ from models.ingest.record import Rejected
 from models.knowledge import facts as knowledge_facts
 from models.path import Path, Step
 from schemas import topics
+from schemas.catalog import Promotion
 from streams import metrics
 from streams.acknowledge import Acknowledger
 from streams.app import faust_app
@@ -141,7 +142,8 @@ class Flow:
 
     def _apply_catalogue(self, records: Sequence[FollowedRecord]) -> None:
         ingested = self._ingest_catalog(records)
-        self.path.knowledge.describe([(change.id, change.entry) for change in ingested.changes])
+        changes = [(c.id, c.entry) for c in ingested.changes if not isinstance(c.entry, Promotion)]
+        self.path.knowledge.describe(changes)
         mine = [each for each in ingested.rejected if self.owns(topics.BROWSE, each.record.partition)]
         if mine and not self.missing():
             parcel = self.outbox.parcel()

@@ -15,7 +15,6 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 log = logging.getLogger(__name__)
 
 
-
 class FollowedRecord(NamedTuple):
     """A record as ``models.ingest`` takes it."""
 

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 
 class Health:
-    """``/livez`` answers while the event loop turns, ``/readyz`` tells what is still missing, ``/metrics`` is Prometheus."""
+    """``/livez`` answers while the event loop turns, ``/readyz`` tells what is missing, ``/metrics`` all counts."""
 
     def __init__(self, missing: Callable[[], list[str]], refresh: Callable[[], None]) -> None:
         self._missing = missing

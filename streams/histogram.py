@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import REGISTRY, Collector
-from prometheus_client.utils import floatToGoString
 
 
 class ArrayHistogram(Collector):
@@ -33,7 +32,7 @@ class ArrayHistogram(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The histogram as it stands."""
         family = HistogramMetricFamily(self._name, self._documentation)
-        bounds = [*(floatToGoString(b) for b in self._bounds), "+Inf"]
+        bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         totals = np.cumsum(self._counts).tolist()
         family.add_metric([], list(zip(bounds, totals, strict=True)), self._sum)
         yield family

@@ -78,6 +78,7 @@ class Laps:
         self._last = time.perf_counter()
 
     def __call__(self, stage: str) -> None:
+        """``stage`` ends now."""
         now = time.perf_counter()
         STAGE_SECONDS.labels(stage).inc(now - self._last)
         self._last = now

@@ -74,7 +74,9 @@ class Publisher:
             self._every(self._settings.related_interval_s, self._related),
         )
 
-    async def _every(self, interval_s: float, publish: Callable[[], Iterator[tuple[str, str, bytes]]]) -> None:
+    async def _every(
+        self, interval_s: float, publish: Callable[[], Iterator[tuple[str, str, bytes]]]
+    ) -> None:
         while True:
             await asyncio.sleep(interval_s)
             parcel = self._outbox.parcel()
@@ -94,7 +96,9 @@ class Publisher:
         categories = self._knowledge.vocabularies.categories
         known = np.unique(self._knowledge.attributes.category)
         boards: list[tuple[str, int | None]] = [(topics.OVERALL, None)]
-        boards += [(word, int(c)) for c in known if (word := categories.word(int(c))) not in (None, topics.OVERALL)]
+        boards += [
+            (word, int(c)) for c in known if (word := categories.word(int(c))) not in (None, topics.OVERALL)
+        ]
         for key, category in boards:
             items, scores = source.top(
                 self._settings.slate_length, self._knowledge.latest_s, category, half_life_s
@@ -141,7 +145,8 @@ class Publisher:
         return known != order and bool(ranked)
 
     def _partition_of(self, item_id: str) -> int:
-        return (murmur2(item_id.encode()) & 0x7FFFFFFF) % self._partitions
+        hashed: int = murmur2(item_id.encode()) & 0x7FFFFFFF
+        return hashed % self._partitions
 
 
 def _now_ms() -> int:

@@ -60,7 +60,9 @@ class QualityBook:
             quality = report([profile])
             parcel.add(topics.QUALITY, quality.source.encode(), _encode(quality))
             for measured in measurements(quality):
-                metrics.QUALITY.labels(quality.source, measured.dimension, measured.field or "").set(measured.value)
+                metrics.QUALITY.labels(quality.source, measured.dimension, measured.field or "").set(
+                    measured.value
+                )
         return bool(closed)
 
     def _load(self, topic: str, partition: int) -> PartitionProfiles:

@@ -48,7 +48,7 @@ def run(settings: Settings) -> int:
     flow = Flow(settings, _crash)
     health = Health(flow.missing, flow.refresh_gauges)
 
-    @flow.app.task
+    @flow.app.task  # type: ignore[untyped-decorator]
     async def serve_health() -> None:
         port = await health.start(settings.worker.web_host, settings.worker.web_port)
         log.info(

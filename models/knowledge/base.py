@@ -61,7 +61,7 @@ class KnowledgeBase:
         self.learned_to[at] = facts.last_offset
         fresh = facts.column("offset") > learned_to
         if fresh.any():
-            self._apply(facts, np.flatnonzero(fresh))
+            self._apply(facts, np.flatnonzero(fresh).astype(np.int32))
 
     def describe(self, items: list[tuple[str, Item | None]]) -> None:
         """Apply catalogue entries; None is a removal: the item is no longer available."""

@@ -5,7 +5,7 @@ that a fact read twice is learned once. Item-level knowledge only: user ids trav
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -60,12 +60,12 @@ class Facts(Struct, frozen=True, array_like=True):
     query: bytes
     segment: bytes
 
-    def column(self, name: str) -> NDArray[np.generic]:
+    def column(self, name: str) -> NDArray[Any]:
         """One column as an array (n,)."""
         return np.frombuffer(getattr(self, name), COLUMNS[name])
 
 
-COLUMNS = {
+COLUMNS: dict[str, np.dtype[Any]] = {
     "offset": np.dtype("<i8"),
     "user": np.dtype("<u8"),
     "session": np.dtype("<u8"),

@@ -27,11 +27,11 @@ PRODUCER_SETTINGS: dict[str, Any] = {
     "message.max.bytes": 3_000_000,
     "message.timeout.ms": 0,
 }
-"""``message.timeout.ms`` 0: while the broker is away records wait, the agents stop taking batches, nothing is dropped."""
+"""``message.timeout.ms`` 0: while the broker is away records wait, agents take no more batches, nothing is dropped."""
 
 
 class Parcel:
-    """The records of one micro-batch. ``delivered`` ends when the broker has all of them, or fails with the first error."""
+    """The records of one micro-batch. ``delivered`` ends when the broker has all of them, or fails with the error."""
 
     def __init__(self, producer: Producer, loop: asyncio.AbstractEventLoop) -> None:
         self._producer = producer

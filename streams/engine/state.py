@@ -53,5 +53,5 @@ class StateTable:
         """Remember that RocksDB holds the changelog up to ``offset``: recovery starts behind it."""
         self._table.data.set_persisted_offset(TP(self.changelog, partition), offset)
 
-    def _db(self, partition: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _db(self, partition: int):  # type: ignore[no-untyped-def]
         return self._table.data._db_for_partition(partition)

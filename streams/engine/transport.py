@@ -152,7 +152,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         acked = self._acked[tp]
         if not acked:
             return None
-        end = max(acked) + 1
+        end = int(max(acked)) + 1
         acked.clear()
         self._acked_index[tp].clear()
         return end

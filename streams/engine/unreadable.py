@@ -1,8 +1,8 @@
 """Record batches that cannot be unpacked (unknown compression, corrupt bytes) become records that say so.
 
 aiokafka raises and would fetch the same batch for ever. Here each offset of such a batch becomes a record with the
-header ``UNREADABLE_HEADER``, the first one holding the batch's raw bytes, so that ingest can refuse it and the dead letters
-keep it. Not for transactional topics: source topics are not.
+header ``UNREADABLE_HEADER``, the first one holding the batch's raw bytes, so that ingest can refuse it and the dead
+letters keep it. Not for transactional topics: source topics are not.
 """
 
 import struct
@@ -29,6 +29,8 @@ class RawMemoryRecords(MemoryRecords):  # type: ignore[misc]
 
 class TolerantPartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     """``PartitionRecords`` that survives a batch it cannot unpack."""
+
+    next_fetch_offset: int
 
     def _unpack_records(self) -> Iterator[ConsumerRecord]:
         raw, at = self._records.raw, 0

@@ -2,8 +2,8 @@
 
     python tests/bench/whole_path.py --seconds 300
 
-Events of a simulated shop are generated beforehand and sent at ``--rate``; each browse, search, purchase or click is due
-a fresh slate. The rate is what the worker published a second in the steady part, memory its resident set over time.
+A simulated shop sends as fast as the worker takes it, at most ``--rate``; each browse, search, purchase or click is
+due a fresh slate. The rate is what the worker published a second in the steady part, memory its resident set.
 """
 
 import argparse

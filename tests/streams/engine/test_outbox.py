@@ -2,8 +2,8 @@ import asyncio
 import random
 
 import pytest
-from confluent_kafka import KafkaException
 from chaos import read_all
+from confluent_kafka import KafkaException
 
 from streams.engine.outbox import Outbox
 
