@@ -34,3 +34,9 @@ def by_position(decay: Decay, n_items: int) -> F32:
 def by_step(decay: Decay, n_items: int) -> F32:
     """(L,) weight of a vote by the step p at which the newest shared item is, 0 for the newest of all."""
     return _BY_STEP[decay](np.arange(1.0, n_items + 1)).astype(np.float32)
+
+
+def by_distance(decay: float, n_items: int) -> F32:
+    """(W + 1,) weight of a neighbour's item d places from the newest shared one: 1 - decay (1 - 1 / d)."""
+    distance = np.maximum(np.arange(n_items + 1.0), 1.0)
+    return np.asarray(1.0 - decay * (1.0 - 1.0 / distance), np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.retrieve.compiled import compiled, held_bytes, packed
 from models.retrieve.contract import F32, F64, I32, U64, Candidates, Interactions, Queries
-from models.retrieve.position_decay import by_position, by_step
+from models.retrieve.position_decay import by_distance, by_position, by_step
 from models.retrieve.sessions import (
     I64,
     Sessions,
@@ -80,6 +80,8 @@ class Knobs(NamedTuple):
     """(L + 1, L)"""
     by_step: F32
     """(L,)"""
+    by_distance: F32
+    """(W + 1,)"""
     idf_weight: float
 
 
@@ -166,19 +168,30 @@ def newest_bit(bits: np.uint64) -> int:
 
 
 @compiled
-def vote(ring: Ring, s: Sessions, t: Scratch, knobs: Knobs, n_best: int) -> int:
+def place_in(s: Sessions, slot: int, item: int) -> int:
+    """Where in the session ``item`` is, -1 when it has made room for later ones."""
+    at: int = s.length[slot] - 1
+    while at >= 0 and s.items[slot, at] != item:
+        at -= 1
+    return at
+
+
+@compiled
+def vote(ring: Ring, s: Sessions, t: Scratch, knobs: Knobs, n_best: int, asked: I32) -> int:
     """Let the ``n_best`` neighbours vote for their items; returns how many items got a vote."""
     n_touched = 0
     for b in range(n_best):
         found = t.best[b]
         slot = t.slot[found]
-        share = t.best_similarity[b] * knobs.by_step[newest_bit(t.shared[found])]
+        p = newest_bit(t.shared[found])
+        at = place_in(s, slot, asked[p])
+        share = t.best_similarity[b] * knobs.by_step[p]
         for j in range(s.length[slot]):
             item = s.items[slot, j]
             if t.score[item] == 0.0:
                 t.touched[n_touched] = item
                 n_touched += 1
-            t.score[item] += share
+            t.score[item] += share * knobs.by_distance[abs(j - at)]
     log_n_sessions = np.float32(np.log(min(s.begun[0], s.serial.shape[0])))
     idf_weight = np.float32(knobs.idf_weight)
     for j in range(n_touched):
@@ -215,15 +228,17 @@ def explain(
     for b in range(n_best):
         found = t.best[b]
         slot = t.slot[found]
-        step = knobs.by_step[newest_bit(t.shared[found])]
+        newest = newest_bit(t.shared[found])
+        at = place_in(s, slot, asked[newest])
         for p in range(n):
             shares = (t.shared[found] >> np.uint64(p)) & _BIT != _NO_BITS
-            votes[p] = step * weight[p] if shares else np.float32(0.0)
+            votes[p] = knobs.by_step[newest] * weight[p] if shares else np.float32(0.0)
         for j in range(s.length[slot]):
             r = t.rank[s.items[slot, j]]
             if r >= 0:
+                near = knobs.by_distance[abs(j - at)]
                 for p in range(n):
-                    share[r, p] += votes[p]
+                    share[r, p] += near * votes[p]
     for r in range(top.shape[0]):
         t.rank[top[r]] = -1
         best = 0
@@ -266,7 +281,7 @@ def retrieve(
             weight[p] *= knobs.by_position[n, p]
         n_found = sample(ring, s, t, cursor, weight, n, current_slot(s, user[r]))
         n_best = top_k(t.similarity, t.numbers, n_found, t.best, t.best_similarity)
-        n_touched = vote(ring, s, t, knobs, n_best)
+        n_touched = vote(ring, s, t, knobs, n_best, asked)
         n_top = top_k(t.score, t.touched, n_touched, out[r], out_score[r])
         explain(s, t, knobs, weight, n_best, asked[:n], out[r, :n_top], out_cause[r], share)
         for j in range(n_found):
@@ -279,11 +294,12 @@ class SessionKnn:
     """VMIS-kNN (Kersbergen, Sprangers and Schelter, Serenade, SIGMOD 2022), the incremental form of VS-KNN.
 
     similarity(q, s) = sum of weight(p) over the positions p of the query q whose item the session s holds;
-    score(i) = (1 + a log(S / S_i)) * sum over the k most similar s that hold i of similarity(q, s) * step(q,
-    s), with the s drawn from the m sessions that shared an item most recently (Jannach and Ludewig, RecSys
-    2017; Ludewig et al., UMUAI 2021). S is the number of sessions held, S_i that of those with item i, and
-    step decays with the position of the newest item shared. Of sessions equally like the query the more
-    recent goes first. A user's own latest session is not a neighbour.
+    score(i) = (1 + a log(S / S_i)) * sum of similarity(q, s) * step(q, s) * near(q, s, i) over the k most similar
+    s that hold i, of the m sessions that shared an item most recently (Jannach and Ludewig, RecSys 2017; Ludewig
+    et al., UMUAI 2021). S is the number of sessions held, S_i that of those with item i; step decays with the
+    position of the newest item shared, near with the distance of i from that item in s (after STAN: Garg et al.,
+    SIGIR 2019). Of sessions equally like the query the more recent goes first. A user's own latest session is not
+    a neighbour.
 
     >>> SessionKnn(SessionKnnSettings(), n_items=100).name
     'session_knn'
@@ -296,6 +312,7 @@ class SessionKnn:
         self._knobs = Knobs(
             by_position(settings.position_decay, settings.query_items),
             by_step(settings.step_decay, settings.query_items),
+            by_distance(settings.distance_decay, settings.session_items),
             settings.idf_weight,
         )
         self._sessions = empty_sessions(settings.n_sessions, settings.session_items)
@@ -342,7 +359,7 @@ class SessionKnn:
     @property
     def size_bytes(self) -> int:
         """Memory held, all of it from the start."""
-        return held_bytes(self._ring, self._sessions, self._scratch, self._knobs[:2])
+        return held_bytes(self._ring, self._sessions, self._scratch, self._knobs[:3])
 
 
 def _empty_ring(n_kept: int, n_items: int) -> Ring:

@@ -22,20 +22,24 @@ class SourceSettings(BaseModel):
 
 
 class SessionKnnSettings(SourceSettings):
-    """VMIS-kNN over the latest sessions."""
+    """VMIS-kNN over the latest sessions; the defaults were chosen on the last training days of Diginetica."""
 
     neighbours: int = Field(100, ge=1, le=10_000, description="k, the most similar sessions that vote.")
     sample: int = Field(
-        1_000, ge=1, le=100_000, description="m, the most recent sessions among which neighbours are sought."
+        500, ge=1, le=100_000, description="m, the most recent sessions among which neighbours are sought."
     )
     query_items: int = Field(
         10, ge=1, le=64, description="Latest distinct items of the session that are asked about."
     )
     position_decay: Decay = Field(
-        "quadratic", description="How items of the session lose weight by their position."
+        "linear", description="How items of the session lose weight by their position."
     )
     step_decay: Decay = Field(
-        "quadratic", description="How a neighbour's vote loses weight the older the newest item it shares is."
+        "div", description="How a neighbour's vote loses weight the older the newest item it shares is."
+    )
+    distance_decay: Share = Field(
+        0.5,
+        description="Items of a neighbour d places from the newest shared one weigh 1 - this * (1 - 1 / d).",
     )
     idf_weight: float = Field(
         1.0,

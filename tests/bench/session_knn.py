@@ -47,6 +47,7 @@ VS_KNN = SessionKnnSettings(
     query_items=64,
     position_decay="quadratic",
     step_decay="div",
+    distance_decay=0.0,
     idf_weight=1.0,
     n_sessions=1 << 18,
     session_items=64,

@@ -18,6 +18,7 @@ SMALL = SessionKnnSettings(
     idf_weight=0.0,
     position_decay="quadratic",
     step_decay="div",
+    distance_decay=0.0,
     n_interactions=64,
     n_sessions=16,
     session_items=4,
@@ -78,6 +79,12 @@ def test_the_items_own_weights_multiply_the_positions(interactions: Make, asking
     source = learned(interactions([(1, 1, 0.0), (1, 3, 1.0)]))
     asked = asking(items=[[2, 1]])._replace(weights=np.array([[1.0, 8.0]], np.float32))
     assert answer(source, asked) == {1: 1.0, 3: 1.0}
+
+
+def test_items_near_the_shared_one_weigh_more(interactions: Make, asking: Ask) -> None:
+    # Session 1, 2, 3, 4 asked about 3 with decay 1/2: d is 2, 1, 0, 1, so 1 - 1/2 * (1 - 1/2) = 3/4 for item 1.
+    source = learned(interactions([(1, item, float(item)) for item in (1, 2, 3, 4)]), distance_decay=0.5)
+    assert answer(source, asking(items=[[3]])) == {1: 0.75, 2: 1.0, 3: 1.0, 4: 1.0}
 
 
 def test_because_names_the_item_that_gave_most(interactions: Make, asking: Ask) -> None:
