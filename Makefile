@@ -41,7 +41,7 @@ docs: $(USE)
 	@$(BIN)/rillet topics describe --write .
 
 bench: $(DEVELOP)
-	@for bench in tests/bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench"; done
+	@for bench in tests/bench/*.py; do echo "== $$bench"; PYTHONPATH=tests/support $(BIN)/python "$$bench"; done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .rillet

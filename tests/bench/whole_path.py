@@ -1,6 +1,6 @@
 """Whole path on real Kafka, everything on one machine: broker, load generator and one worker.
 
-    python tests/bench/whole_path.py --seconds 300
+    PYTHONPATH=tests/support python tests/bench/whole_path.py --seconds 300
 
 A simulated shop sends as fast as the worker takes it, at most ``--rate``; each browse, search, purchase or click is
 due a fresh slate. The rate is what the worker published a second in the steady part, memory its resident set.
