@@ -3,11 +3,12 @@
 Nothing is installed, nothing is kept. ``--log`` runs the events of a real shop instead of the simulation.
 """
 
+import signal
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -19,7 +20,7 @@ from models.simulate.shop import Batch, Shop
 from schemas.catalog import Item
 from schemas.quality import QualityReport
 from schemas.topics import DEAD_LETTER, ITEMS, QUALITY
-from streams.commands.options import Json, example, new_app, note, print_json
+from streams.commands.options import Json, example, new_app, print_json
 from streams.demo_figures import Figures, Look
 from streams.demo_view import Moment, View, console, summary, view
 from streams.demo_worker import DemoWorker, running_worker
@@ -41,6 +42,9 @@ DRAIN_S: Final = 1.0
 SLATE_LENGTH: Final = 20
 """The worker's default; what the demo calls a hit is a place among these."""
 SHOPPERS: Final = 2_000
+BEHIND_S: Final = 0.5
+"""A worker further behind than this slows the simulated shop down; at twice this it all but stands still."""
+SLOWEST: Final = 0.02
 LOG_TICK_S: Final = 0.02
 LOOK_AHEAD: Final = 2_000
 """Events of a log that may wait for their user's slate while those of other users overtake them."""
@@ -107,6 +111,8 @@ def demo(
     own oracle, and the quality of the data. Needs nothing but this package and keeps nothing."""
     preset = (mapping or guess_preset(log)) if log else None
     screen = console(as_json=as_json)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the worker must not be left behind
+        signal.signal(ending, signal.default_int_handler)
     with ExitStack() as stack:
         shown = stack.enter_context(view(screen))
         stage = stack.enter_context(_stage(shown))
@@ -137,7 +143,7 @@ def _stage(shown: View) -> Iterator[Stage]:
         worker.wait_until_ready(lambda missing: shown.status(f"starting a worker, waiting for {missing}"))
         stage = Stage(
             kafka=kafka,
-            sender=Sender(kafka.producer() | {"linger.ms": 0}),
+            sender=Sender(kafka.producer()),
             slates=stack.enter_context(slate_tail(kafka.consumer())),
             others=stack.enter_context(Tail(kafka.consumer(), [DEAD_LETTER, QUALITY], _other)),
             worker=worker,
@@ -176,7 +182,7 @@ def _run(stage: Stage, shown: View, rounds: Iterator[Round], what: str, seconds:
     """Count every round and show it, until time is up, the log ends, or Ctrl-C."""
     began_s = time.monotonic()
     moment = Moment(what, 0.0, seconds, began_s)
-    try:
+    with suppress(KeyboardInterrupt):
         for each in rounds:
             _count(stage, each)
             now_s = time.monotonic()
@@ -186,8 +192,6 @@ def _run(stage: Stage, shown: View, rounds: Iterator[Round], what: str, seconds:
             if moment.elapsed_s >= seconds:
                 break
         _drain(stage)
-    except KeyboardInterrupt:
-        note("ended by Ctrl-C")
     return moment
 
 
@@ -228,11 +232,17 @@ def _shop_rounds(stage: Stage, *, rate: float, seed: int, faults: float) -> Iter
     now_ms = int(time.time() * 1000)
     shop = Shop(settings, np.random.default_rng(seed), now_ms)
     stage.figures.titles |= publish_catalogue(shop, stage.sender, now_ms)
-    for tick in drive(shop, stage.sender, stage.slates.take):
+    for tick in drive(shop, stage.sender, stage.slates.take, speed=lambda: _pace(stage.figures.behind, rate)):
         stage.figures.n_impressions += tick.reactions.n_impressions
         stage.figures.n_clicks += tick.reactions.n_clicks
         stage.figures.titles |= _new_titles(tick.batch)
         yield Round(tick.slates, _event_ids(tick.batch), _looks(tick.batch, shop.item_ids), tick.sent_s)
+
+
+def _pace(behind: int, rate: float) -> float:
+    """1 while the worker keeps up; less the further it is behind, so that slates stay fresh on a slow machine."""
+    behind_s = behind / rate
+    return min(1.0, max(SLOWEST, 2.0 - behind_s / BEHIND_S))
 
 
 def _event_ids(batch: Batch) -> list[str]:

@@ -101,10 +101,6 @@ class Figures:
         p50, p90, p99 = np.percentile(np.fromiter(self._latencies_ms, np.float64), (50, 90, 99)).tolist()
         return Percentiles(len(self._latencies_ms), p50, p90, p99)
 
-    def rates(self) -> Rates:
-        """Hit rates so far."""
-        return self.scores.rates()
-
     def click_rate(self) -> float | None:
         """Clicks a slate that was read."""
         return self.n_clicks / self.n_impressions if self.n_impressions else None
@@ -115,7 +111,7 @@ class Figures:
 
     def summary(self, seconds: float, *, simulation: bool, seed: int | None) -> dict[str, Any]:
         """Everything, for ``--json``; rates are shares, null where nothing was counted."""
-        rates, latency = self.rates(), self.latency()
+        latency = self.latency()
         return {
             "simulation": simulation,
             "seed": seed,
@@ -126,13 +122,8 @@ class Figures:
             "latency_ms": None
             if latency is None
             else {key: round(v, 1) for key, v in latency._asdict().items()},
-            "hit_rate": {
-                "k": self.k,
-                "n": rates.n_looks,
-                "rillet": _rounded(rates.ours),
-                "most_popular": _rounded(rates.popular),
-                "oracle": _rounded(rates.oracle),
-            },
+            "hit_rate": _told(self.scores.rates()),
+            "hit_rate_of_new_items": _told(self.scores.rates_of_new()),
             "recommendations": {
                 "read": self.n_impressions,
                 "clicked": self.n_clicks,
@@ -149,6 +140,16 @@ class Figures:
                 for source, report in sorted(self.quality.items())
             },
         }
+
+
+def _told(rates: Rates) -> dict[str, float | None]:
+    return {
+        "k": rates.k,
+        "n": rates.n_looks,
+        "rillet": _rounded(rates.ours),
+        "most_popular": _rounded(rates.popular),
+        "oracle": _rounded(rates.oracle),
+    }
 
 
 def _rounded(share: float | None) -> float | None:

@@ -21,17 +21,14 @@ from streams.demo_figures import Figures
 REFRESH_S: Final = 0.25
 PLAIN_S: Final = 5.0
 N_SHOWN: Final = 6
-HIT_BAR: Final = 30
+HIT_BAR: Final = 28
 WORDS: Final = {
-    "session_knn": "sessions like this one also viewed it",
+    "session_knn": "in sessions like this one",
     "covisitation": "viewed together with",
-    "content": "resembles",
+    "content": "like what was viewed",
+    "search": "fits the search",
     "trending": "trending now",
-    "leaderboard": "popular in its category",
-    "popular": "popular",
     "cold_start": "liked by newcomers like this one",
-    "search_intent": "fits the search",
-    "embedding": "close to what was viewed",
 }
 """How a reason is told; a source that is not named here tells its own name."""
 
@@ -106,7 +103,7 @@ class LiveView:
 
 def plain_line(figures: Figures, moment: Moment) -> str:
     """The figures on one line."""
-    rates, latency = figures.rates(), figures.latency()
+    rates, latency = figures.scores.rates(), figures.latency()
     parts = [
         f"{moment.elapsed_s:3.0f} s",
         f"{figures.events.n:,} events",
@@ -144,7 +141,7 @@ def screen(figures: Figures, moment: Moment) -> RenderableType:
 
 def summary(figures: Figures, moment: Moment) -> RenderableType:
     """The table at the end."""
-    rates, latency = figures.rates(), figures.latency()
+    rates, new, latency = figures.scores.rates(), figures.scores.rates_of_new(), figures.latency()
     table = Table(title=f"Rillet demo: {moment.what}", title_justify="left", show_header=False)
     rows = [
         ("events in", f"{figures.events.n:,} in {moment.elapsed_s:.0f} s"),
@@ -153,9 +150,13 @@ def summary(figures: Figures, moment: Moment) -> RenderableType:
             "event to slate",
             "-" if latency is None else f"p50 {latency.p50_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms",
         ),
-        (f"hit rate at {figures.k}, Rillet", f"{percent(rates.ours)} of {rates.n_looks:,} looks"),
-        (f"hit rate at {figures.k}, most popular", percent(rates.popular)),
-        (f"hit rate at {figures.k}, oracle", percent(rates.oracle)),
+        (
+            f"hit rate at {figures.k}",
+            f"of {rates.n_looks:,} looks; of {new.n_looks:,} at items new to the user",
+        ),
+        ("  Rillet", f"{percent(rates.ours):>6}; {percent(new.ours):>6}"),
+        ("  most popular", f"{percent(rates.popular):>6}; {percent(new.popular):>6}"),
+        ("  oracle", f"{percent(rates.oracle):>6}; {percent(new.oracle):>6}"),
         ("recommendations clicked", f"{percent(figures.click_rate())} of {figures.n_impressions:,} read"),
         ("dead letters", f"{figures.n_dead_letters:,}{_reasons(figures)}"),
     ]
@@ -182,17 +183,18 @@ def _stream(figures: Figures, moment: Moment) -> RenderableType:
 
 
 def _hits(figures: Figures) -> RenderableType:
-    rates = figures.rates()
+    rates, new = figures.scores.rates(), figures.scores.rates_of_new()
     grid = Table.grid(padding=(0, 1))
-    for name, share, style in (
-        ("Rillet", rates.ours, "green"),
-        ("most popular", rates.popular, "yellow"),
-        ("oracle", rates.oracle, "cyan"),
+    grid.add_row("", Text("all", style="dim"), Text("new", style="dim"))
+    for name, share, of_new, style in (
+        ("Rillet", rates.ours, new.ours, "green"),
+        ("most popular", rates.popular, new.popular, "yellow"),
+        ("oracle", rates.oracle, new.oracle, "cyan"),
     ):
         bar = Text("█" * round(HIT_BAR * (share or 0.0)), style=style)
-        grid.add_row(name, f"{percent(share):>6}", bar)
-    note = f"of {rates.n_looks:,} looks, scored before they are learned"
-    return Group(grid, Text(""), Text(note, style="dim"))
+        grid.add_row(name, f"{percent(share):>6}", Text(f"{percent(of_new):>6}", style="dim"), bar)
+    note = f"{rates.n_looks:,} looks, {new.n_looks:,} at items new to the user"
+    return Group(grid, Text(note, style="dim"))
 
 
 def _newest(figures: Figures) -> RenderableType:

@@ -25,6 +25,7 @@ TAIL_LINES: Final = 25
 _HEALTH = re.compile(r"health=(http://\S+)")
 _SAMPLE = re.compile(r"^rillet_records_total\{.*\} (\S+)$", re.MULTILINE)
 
+_COMMAND: Final = [sys.executable, "-c", "from streams.cli import main; main()", "worker"]
 _SETTINGS: Final = {
     "RILLET_WORKER_ID": "demo",
     "RILLET_WORKER__WEB_PORT": "0",
@@ -118,10 +119,9 @@ def running_worker(bootstrap_servers: str, folder: Path) -> Iterator[DemoWorker]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RILLET_")}
     environment |= _SETTINGS
     environment |= {"RILLET_BOOTSTRAP_SERVERS": bootstrap_servers, "RILLET_DATADIR": str(folder / "state")}
-    command = [sys.executable, "-c", "from streams.cli import main; main()", "worker"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            _COMMAND,
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -220,10 +220,11 @@ def _rows(path: Path, preset: Preset) -> Iterator[LogRow]:
             try:
                 parsed = _parsed(row, number, preset, place)
             except (ValueError, IndexError) as error:
+                line = reader.line_num
                 if next(reader, None) is None:
                     return  # cut off in its last line
                 raise InputError(
-                    f"{path}, line {reader.line_num}: {error}, in {preset.separator.join(row)[:200]!r}.",
+                    f"{path}, line {line}: {error}, in {preset.separator.join(row)[:200]!r}.",
                     fix="Mend or remove the line, or choose another preset with --mapping.",
                 ) from error
             if parsed is not None:

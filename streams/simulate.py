@@ -198,21 +198,24 @@ def drive(
     seconds: float | None = None,
     count: int | None = None,
     fast: bool = False,
+    speed: Callable[[], float] = lambda: 1.0,
 ) -> Iterator[Tick]:
     """Run the shop against the wall clock, a tick at a time, until one of the limits is reached.
 
+    ``speed`` is how many of the shop's seconds go by in one of the wall clock's, asked anew each tick.
     As fast as possible, the shop's seconds go by as quickly as they can be made; stamps stay those of the
     wall clock."""
     began_s, began_ms = time.monotonic(), int(time.time() * 1000)
-    base_s, n_sent = shop.now_s, 0
+    last_s, n_sent = 0.0, 0
     while True:
         elapsed_s = time.monotonic() - began_s
         if (seconds is not None and elapsed_s >= seconds) or (count is not None and n_sent >= count):
             return
         slates = take_slates()
         reactions = shop.react([_as_read(each.slate) for each in slates])
-        until_s = shop.now_s + FAST_TICK_S if fast else base_s + elapsed_s
-        batch = shop.advance(until_s, began_ms + int(elapsed_s * 1000))
+        passed_s = FAST_TICK_S if fast else speed() * (elapsed_s - last_s)
+        batch = shop.advance(shop.now_s + passed_s, began_ms + int(elapsed_s * 1000))
+        last_s = elapsed_s
         if count is not None:
             batch = batch.first(count - n_sent)
         sent_s = time.monotonic()

@@ -32,6 +32,17 @@ def test_popularity_is_tested_before_it_learns() -> None:
     assert board.rates().popular == pytest.approx(2 / 4)
 
 
+def test_looks_at_items_new_to_the_user_are_counted_by_themselves() -> None:
+    board = Scoreboard(k=2)
+    board.publish("ann", ["b", "c"])
+    for item in ("a", "b", "a", "b"):  # new miss, new hit, known miss, known hit
+        board.look("ann", item, from_slate=False, oracle=1)
+    assert board.rates().n_looks == 4
+    assert board.rates_of_new().n_looks == 2
+    assert board.rates_of_new().ours == pytest.approx(1 / 2)
+    assert board.rates_of_new().oracle == pytest.approx(1.0)
+
+
 def test_popular_keeps_the_most_counted() -> None:
     popular = Popular(2)
     for item in ("a", "b", "c", "c", "a"):  # a 2, b 1, c 2
@@ -45,7 +56,7 @@ def test_slates_are_bounded_and_the_oldest_goes() -> None:
     board = Scoreboard(k=1, max_users=2)
     for user in ("ann", "bob", "cy"):
         board.publish(user, ["a"])
-    for user in ("ann", "bob", "cy"):
+    for user in ("cy", "bob", "ann"):
         board.look(user, "a", from_slate=False)
     assert board.rates().n_looks == 2
 
