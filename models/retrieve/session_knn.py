@@ -1,6 +1,6 @@
 """Sessions like this one, and what else was in them: VMIS-kNN, learned as the events arrive.
 
-It keeps sessions, not counts: what it recommends is at most as old as the ring of interactions is long.
+It keeps sessions, not counts: what it recommends is at most as old as the sessions it has room for.
 """
 
 from typing import NamedTuple, cast
@@ -10,6 +10,8 @@ import numpy as np
 from models.retrieve.compiled import compiled, held_bytes, packed
 from models.retrieve.contract import F32, F64, I32, U64, Candidates, Interactions, Queries
 from models.retrieve.position_decay import by_distance, by_position, by_step
+from models.retrieve.session_chains import SERIAL, Chains, advance, append, empty_chains, enter, newest
+from models.retrieve.session_chains import drop_items as drop_chains
 from models.retrieve.sessions import (
     I64,
     Sessions,
@@ -21,31 +23,10 @@ from models.retrieve.sessions import (
     remember,
 )
 from models.retrieve.settings import SessionKnnSettings
-from models.retrieve.top_k import empty_lists, marked, top_k
+from models.retrieve.top_k import empty_lists, marked, select_k, top_k
 
 _BIT = np.uint64(1)
 _NO_BITS = np.uint64(0)
-
-
-class Ring(NamedTuple):
-    """The last E pairs of session and item, each linked to the one before it of its item; E is a power of
-    two.
-
-    A pair's running number tells whether it is still there: the ring holds numbers from ``appended - E`` on.
-    """
-
-    item: I32
-    """(E,) -1 when the item was forgotten."""
-    link: I64
-    """(E, 2) running number of the pair before it of the same item, -1 for the first, and of the session."""
-    head: I64
-    """(I,) running number of the latest pair of the item, -1 for none."""
-    n_pairs: I32
-    """(I,) pairs of the item in the ring."""
-    log_n_pairs: F32
-    """(I,) their natural logarithm, 0 for none."""
-    appended: I64
-    """(1,)"""
 
 
 class Scratch(NamedTuple):
@@ -86,60 +67,33 @@ class Knobs(NamedTuple):
 
 
 @compiled
-def count(ring: Ring, item: int, change: int) -> None:
-    """Count a pair of ``item`` in or out."""
-    ring.n_pairs[item] += change
-    ring.log_n_pairs[item] = np.log(max(1, ring.n_pairs[item]))
-
-
-@compiled
-def append(ring: Ring, item: int, serial: int) -> None:
-    """Write the next pair over the oldest."""
-    n_kept = ring.item.shape[0]
-    number = ring.appended[0]
-    at = number & (n_kept - 1)
-    if number >= n_kept and ring.item[at] >= 0:
-        count(ring, ring.item[at], -1)
-    ring.item[at] = item
-    ring.link[at, 0] = ring.head[item]
-    ring.link[at, 1] = serial
-    ring.head[item] = number
-    count(ring, item, 1)
-    ring.appended[0] = number + 1
-
-
-@compiled
-def learn(ring: Ring, s: Sessions, user: U64, session: U64, item: I32, time_s: F64, idle_s: float) -> None:
+def learn(c: Chains, s: Sessions, user: U64, session: U64, item: I32, time_s: F64, idle_s: float) -> None:
     """Fold n interactions in, in order."""
     for r in range(item.shape[0]):
-        if item[r] < 0 or item[r] >= ring.head.shape[0]:
+        if item[r] < 0 or item[r] >= c.head.shape[0]:
             continue
         slot = place(s, session[r], user[r], time_s[r], idle_s)
         if slot >= 0 and remember(s, slot, item[r]):
-            append(ring, item[r], s.serial[slot])
+            append(c, item[r], s.serial[slot])
 
 
 @compiled
-def sample(ring: Ring, s: Sessions, t: Scratch, cursor: I64, weight: F32, n: int, own: int) -> int:
-    """Find the most recent sessions that share one of ``n`` items, and their similarity; returns how many.
+def sample(c: Chains, s: Sessions, t: Scratch, cursors: I64, weight: F32, n: int, own: int) -> int:
+    """Find the latest sessions that share one of ``n`` items, and their similarity; returns how many.
 
-    ``cursor`` (L,) holds the latest pair of each item: the chains are walked together, always the newest pair
-    next.
+    ``cursors`` (L, 3) are on the latest session of each item: the chains are walked together, always the
+    latest session next.
     """
-    oldest = max(0, ring.appended[0] - ring.item.shape[0])
-    oldest_session = s.begun[0] - s.serial.shape[0]
+    oldest = max(0, s.begun[0] - s.serial.shape[0])
     n_found = 0
     while True:
-        p = 0
-        for q in range(1, n):
-            if cursor[q] > cursor[p]:
-                p = q
-        if cursor[p] < oldest:
+        p = newest(cursors, n)
+        serial = cursors[p, SERIAL]
+        if serial < oldest:
             return n_found
-        at = cursor[p] & (ring.item.shape[0] - 1)
-        cursor[p] = ring.link[at, 0]
-        slot = ring.link[at, 1] & (s.serial.shape[0] - 1)
-        if ring.link[at, 1] < oldest_session or slot == own:
+        advance(c, cursors[p])
+        slot = serial & (s.serial.shape[0] - 1)
+        if slot == own:
             continue
         found = t.seen[slot]
         if found < 0:
@@ -170,14 +124,16 @@ def newest_bit(bits: np.uint64) -> int:
 @compiled
 def place_in(s: Sessions, slot: int, item: int) -> int:
     """Where in the session ``item`` is, -1 when it has made room for later ones."""
-    at: int = s.length[slot] - 1
-    while at >= 0 and s.items[slot, at] != item:
-        at -= 1
-    return at
+    for at in range(s.items.shape[1]):
+        if s.items[slot, at] == item:
+            return at
+        if s.items[slot, at] < 0:
+            break
+    return -1
 
 
 @compiled
-def vote(ring: Ring, s: Sessions, t: Scratch, knobs: Knobs, n_best: int, asked: I32) -> int:
+def vote(c: Chains, s: Sessions, t: Scratch, knobs: Knobs, n_best: int, asked: I32) -> int:
     """Let the ``n_best`` neighbours vote for their items; returns how many items got a vote."""
     n_touched = 0
     for b in range(n_best):
@@ -186,8 +142,10 @@ def vote(ring: Ring, s: Sessions, t: Scratch, knobs: Knobs, n_best: int, asked: 
         p = newest_bit(t.shared[found])
         at = place_in(s, slot, asked[p])
         share = t.best_similarity[b] * knobs.by_step[p]
-        for j in range(s.length[slot]):
+        for j in range(s.items.shape[1]):
             item = s.items[slot, j]
+            if item < 0:
+                break
             if t.score[item] == 0.0:
                 t.touched[n_touched] = item
                 n_touched += 1
@@ -196,7 +154,7 @@ def vote(ring: Ring, s: Sessions, t: Scratch, knobs: Knobs, n_best: int, asked: 
     idf_weight = np.float32(knobs.idf_weight)
     for j in range(n_touched):
         item = t.touched[j]
-        idf = max(np.float32(0.0), log_n_sessions - ring.log_n_pairs[item])
+        idf = max(np.float32(0.0), log_n_sessions - c.log_n_sessions[item])
         t.score[item] *= np.float32(1.0) + idf_weight * idf
     return n_touched
 
@@ -228,12 +186,14 @@ def explain(
     for b in range(n_best):
         found = t.best[b]
         slot = t.slot[found]
-        newest = newest_bit(t.shared[found])
-        at = place_in(s, slot, asked[newest])
+        latest = newest_bit(t.shared[found])
+        at = place_in(s, slot, asked[latest])
         for p in range(n):
             shares = (t.shared[found] >> np.uint64(p)) & _BIT != _NO_BITS
-            votes[p] = knobs.by_step[newest] * weight[p] if shares else np.float32(0.0)
-        for j in range(s.length[slot]):
+            votes[p] = knobs.by_step[latest] * weight[p] if shares else np.float32(0.0)
+        for j in range(s.items.shape[1]):
+            if s.items[slot, j] < 0:
+                break
             r = t.rank[s.items[slot, j]]
             if r >= 0:
                 near = knobs.by_distance[abs(j - at)]
@@ -250,7 +210,7 @@ def explain(
 
 @compiled
 def retrieve(
-    ring: Ring,
+    c: Chains,
     s: Sessions,
     t: Scratch,
     knobs: Knobs,
@@ -265,23 +225,23 @@ def retrieve(
     max_items = knobs.by_step.shape[0]
     asked = np.empty(max_items, np.int32)
     weight = np.empty(max_items, np.float32)
-    cursor = np.empty(max_items, np.int64)
+    cursors = np.empty((max_items, 3), np.int64)
     share = np.empty((out.shape[1] + 1, max_items), np.float32)
     for r in range(items.shape[0]):
         n = 0
-        for c in range(items.shape[1]):
-            if n < max_items and 0 <= items[r, c] < ring.head.shape[0]:
-                asked[n] = items[r, c]
-                weight[n] = weights[r, c]
-                cursor[n] = ring.head[asked[n]]
+        for q in range(items.shape[1]):
+            if n < max_items and 0 <= items[r, q] < c.head.shape[0]:
+                asked[n] = items[r, q]
+                weight[n] = weights[r, q]
+                enter(c, c.head[asked[n]], cursors[n])
                 n += 1
         if n == 0:
             continue
         for p in range(n):
             weight[p] *= knobs.by_position[n, p]
-        n_found = sample(ring, s, t, cursor, weight, n, current_slot(s, user[r]))
-        n_best = top_k(t.similarity, t.numbers, n_found, t.best, t.best_similarity)
-        n_touched = vote(ring, s, t, knobs, n_best, asked)
+        n_found = sample(c, s, t, cursors, weight, n, current_slot(s, user[r]))
+        n_best = select_k(t.similarity, t.numbers, n_found, t.best, t.best_similarity)
+        n_touched = vote(c, s, t, knobs, n_best, asked)
         n_top = top_k(t.score, t.touched, n_touched, out[r], out_score[r])
         explain(s, t, knobs, weight, n_best, asked[:n], out[r, :n_top], out_cause[r], share)
         for j in range(n_found):
@@ -294,12 +254,12 @@ class SessionKnn:
     """VMIS-kNN (Kersbergen, Sprangers and Schelter, Serenade, SIGMOD 2022), the incremental form of VS-KNN.
 
     similarity(q, s) = sum of weight(p) over the positions p of the query q whose item the session s holds;
-    score(i) = (1 + a log(S / S_i)) * sum of similarity(q, s) * step(q, s) * near(q, s, i) over the k most similar
-    s that hold i, of the m sessions that shared an item most recently (Jannach and Ludewig, RecSys 2017; Ludewig
-    et al., UMUAI 2021). S is the number of sessions held, S_i that of those with item i; step decays with the
-    position of the newest item shared, near with the distance of i from that item in s (after STAN: Garg et al.,
-    SIGIR 2019). Of sessions equally like the query the more recent goes first. A user's own latest session is not
-    a neighbour.
+    score(i) = (1 + a log(S / S_i)) * sum of similarity(q, s) * step(q, s) * near(q, s, i) over the k most
+    similar s that hold i, of the m sessions that shared an item most recently (Jannach and Ludewig, RecSys
+    2017; Ludewig et al., UMUAI 2021). S is the number of sessions held, S_i that of those with item i; step
+    decays with the position of the newest item shared, near with the distance of i from that item in s (after
+    STAN: Garg et al., SIGIR 2019). Of sessions equally like the query the more recent goes first. A user's
+    own latest session is not a neighbour.
 
     >>> SessionKnn(SessionKnnSettings(), n_items=100).name
     'session_knn'
@@ -316,13 +276,13 @@ class SessionKnn:
             settings.idf_weight,
         )
         self._sessions = empty_sessions(settings.n_sessions, settings.session_items)
-        self._ring = _empty_ring(power_of_two(settings.n_interactions), n_items)
+        self._chains = empty_chains(power_of_two(settings.n_blocks), n_items)
         self._scratch = _scratch(settings, self._sessions.serial.size, n_items)
 
     def update(self, batch: Interactions) -> None:
         """Fold interactions into their sessions."""
         learn(
-            self._ring,
+            self._chains,
             self._sessions,
             cast(U64, packed(batch.user, np.uint64)),
             cast(U64, packed(batch.session, np.uint64)),
@@ -335,7 +295,7 @@ class SessionKnn:
         """Items of the sessions most like each user's current one."""
         out = empty_lists(len(queries.items), k)
         retrieve(
-            self._ring,
+            self._chains,
             self._sessions,
             self._scratch,
             self._knobs,
@@ -348,29 +308,15 @@ class SessionKnn:
 
     def forget(self, items: I32) -> None:
         """Take the items out of every session and chain."""
-        n_items = self._ring.head.size
+        n_items = len(self._chains.head)
         gone = marked(items, n_items)
-        self._ring.head[gone[:-1]] = -1
-        self._ring.n_pairs[gone[:-1]] = 0
-        self._ring.log_n_pairs[gone[:-1]] = 0.0
-        self._ring.item[gone[self._ring.item]] = -1
+        drop_chains(self._chains, gone)
         drop_items(self._sessions, gone)
 
     @property
     def size_bytes(self) -> int:
         """Memory held, all of it from the start."""
-        return held_bytes(self._ring, self._sessions, self._scratch, self._knobs[:3])
-
-
-def _empty_ring(n_kept: int, n_items: int) -> Ring:
-    return Ring(
-        item=np.full(n_kept, -1, np.int32),
-        link=np.zeros((n_kept, 2), np.int64),
-        head=np.full(n_items, -1, np.int64),
-        n_pairs=np.zeros(n_items, np.int32),
-        log_n_pairs=np.zeros(n_items, np.float32),
-        appended=np.zeros(1, np.int64),
-    )
+        return held_bytes(self._chains, self._sessions, self._scratch, self._knobs[:3])
 
 
 def _scratch(settings: SessionKnnSettings, n_sessions: int, n_items: int) -> Scratch:

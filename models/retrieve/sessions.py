@@ -28,7 +28,7 @@ class Sessions(NamedTuple):
     serial: I64
     """(S,) running number of the session in the slot, -1 when it never held one."""
     items: I32
-    """(S, W) distinct items, the latest interaction last."""
+    """(S, W) distinct items, the latest interaction last, then -1."""
     length: I32
     first_s: F64
     last_s: F64
@@ -141,6 +141,7 @@ def begin(s: Sessions, key: np.uint64, owner: np.uint64, time_s: float) -> int:
         if s.key[slot] != _EMPTY:
             unpoint(s, s.key[slot], slot)
     s.serial[slot] = serial
+    s.items[slot, : s.length[slot]] = -1
     s.length[slot] = 0
     s.first_s[slot] = time_s
     s.last_s[slot] = time_s

@@ -47,11 +47,11 @@ class SessionKnnSettings(SourceSettings):
         le=100.0,
         description="Votes are multiplied by 1 + idf_weight * log(sessions / with the item).",
     )
-    n_interactions: int = Field(
-        1 << 20,
-        ge=1,
-        le=1 << 30,
-        description="Interactions kept, rounded up to a power of two; 20 bytes each.",
+    n_blocks: int = Field(
+        1 << 18,
+        ge=2,
+        le=1 << 28,
+        description="Blocks of up to 6 sessions of one item, rounded up to a power of two; 68 bytes each.",
     )
     n_sessions: int = Field(
         1 << 17,

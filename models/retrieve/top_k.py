@@ -45,11 +45,11 @@ def sift_up(indexes: I32, scores: F32, hole: int) -> None:
 
 
 @compiled
-def top_k(scores: F32, indexes: I32, n: int, best: I32, best_scores: F32) -> int:
-    """Write the best of ``indexes[:n]`` by ``scores[index]`` into ``best`` (K,), best first; returns how
-    many.
+def select_k(scores: F32, indexes: I32, n: int, best: I32, best_scores: F32) -> int:
+    """Write the best of ``indexes[:n]`` by ``scores[index]`` into ``best`` (K,), returns how many.
 
-    Scores at or below 0 are left out; entries of ``best`` beyond the number returned keep what they held.
+    They are a heap, worst first, when ``n`` is above K, else in the order of ``indexes``. Scores at or below
+    0 are left out; entries of ``best`` beyond the number returned keep what they held.
     """
     k, size = best.shape[0], 0
     for j in range(n):
@@ -59,11 +59,22 @@ def top_k(scores: F32, indexes: I32, n: int, best: I32, best_scores: F32) -> int
             continue
         if size < k:
             best[size], best_scores[size] = index, score
-            sift_up(best, best_scores, size)
             size += 1
+            if n > k:
+                sift_up(best, best_scores, size - 1)
         elif k > 0 and beats(score, index, best_scores[0], best[0]):
             best[0], best_scores[0] = index, score
             sift_down(best, best_scores, size)
+    return size
+
+
+@compiled
+def top_k(scores: F32, indexes: I32, n: int, best: I32, best_scores: F32) -> int:
+    """The same, best first."""
+    size = select_k(scores, indexes, n, best, best_scores)
+    if n <= best.shape[0]:
+        for end in range(1, size):
+            sift_up(best, best_scores, end)
     for end in range(size - 1, 0, -1):
         best[0], best[end] = best[end], best[0]
         best_scores[0], best_scores[end] = best_scores[end], best_scores[0]

@@ -150,7 +150,7 @@ def main() -> None:
     ours.update(clicks)
     learning_us = (time.thread_time() - began) / len(clicks.item) * 1e6
     default.update(clicks)
-    picked = np.random.default_rng(1).permutation(len(test))[:SAMPLE]
+    picked = np.sort(np.random.default_rng(1).permutation(len(test))[:SAMPLE])
     asked, following = [test[i][0] for i in picked], np.array([test[i][1] for i in picked])
     predicted(ours, asked[:2])
 

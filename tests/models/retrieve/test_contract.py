@@ -22,9 +22,7 @@ from models.retrieve.settings import (
 
 NAMES = ["session_knn", "covisitation", "content", "search", "trending", "cold_start"]
 SMALL = RetrieveSettings(
-    session_knn=SessionKnnSettings(
-        n_interactions=256, n_sessions=64, session_items=8, neighbours=20, sample=50
-    ),
+    session_knn=SessionKnnSettings(n_blocks=128, n_sessions=64, session_items=8, neighbours=20, sample=50),
     covisitation=CovisitationSettings(neighbours=6, n_sessions=64),
     trending=TrendingSettings(pool=16),
 )

@@ -19,7 +19,7 @@ SMALL = SessionKnnSettings(
     position_decay="quadratic",
     step_decay="div",
     distance_decay=0.0,
-    n_interactions=64,
+    n_blocks=64,
     n_sessions=16,
     session_items=4,
     idle_s=100.0,
@@ -167,7 +167,7 @@ def test_a_session_keeps_its_latest_items(interactions: Make, asking: Ask) -> No
 
 def test_the_ring_forgets_the_oldest_interactions(interactions: Make, asking: Ask) -> None:
     rows = [(1, 1, 0.0), (1, 2, 1.0)] + [(2, 10 + n % 30, 10.0 + n) for n in range(40)]
-    source = learned(interactions(rows), n_interactions=8)
+    source = learned(interactions(rows), n_blocks=8)
     assert answer(source, asking(items=[[1]])) == {}
 
 
@@ -195,9 +195,7 @@ def test_it_gives_the_scores_of_vs_knn(
     interactions: Make, asking: Ask, sessions: list[list[int]], asked: list[int]
 ) -> None:
     rows = [(u, item, 1e6 * u + n) for u, session in enumerate(sessions) for n, item in enumerate(session)]
-    source = SessionKnn(
-        SMALL.model_copy(update={"n_sessions": 32, "session_items": 6, "n_interactions": 256}), 12
-    )
+    source = SessionKnn(SMALL.model_copy(update={"n_sessions": 32, "session_items": 6, "n_blocks": 128}), 12)
     source.update(interactions(rows))
     assert answer(source, asking(items=[asked]), k=12) == vs_knn(sessions, asked)
 
