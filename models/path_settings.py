@@ -1,6 +1,9 @@
 """Settings of the whole path; apart from ``models.path`` so that reading settings loads no kernels."""
 
+import json
 from typing import NamedTuple
+
+from pydantic import BaseModel
 
 from models.ingest.settings import IngestSettings
 from models.interest.settings import InterestSettings
@@ -19,3 +22,11 @@ class PathSettings(NamedTuple):
     rank: RankSettings
     slate_length: int
     n_candidates: int
+
+    def canonical(self) -> str:
+        """The same text for equal settings, in whatever order and process they were given."""
+        parts = {
+            name: part.model_dump(mode="json") if isinstance(part, BaseModel) else part
+            for name, part in self._asdict().items()
+        }
+        return json.dumps(parts, sort_keys=True)

@@ -4,7 +4,9 @@ It holds no user state, and it applies each fact once: facts carry their source 
 last offset learned from that partition is skipped.
 """
 
-from math import expm1, isnan
+from collections.abc import Sequence
+from math import expm1
+from typing import Final
 
 import numpy as np
 
@@ -12,14 +14,21 @@ from models.interest.evidence import Details
 from models.interest.terms import terms
 from models.kinds import Kind
 from models.knowledge.attributes import Attributes
-from models.knowledge.facts import Facts, ItemHint
+from models.knowledge.facts import Facts
 from models.knowledge.rebuying import Rebuying
 from models.knowledge.settings import KnowledgeSettings
 from models.knowledge.vocabulary import Vocabularies, Vocabulary
-from models.retrieve.contract import I32, U8, Interactions, Source, TextSource
+from models.retrieve.contract import F64, I32, U8, Interactions, Source, TextSource
 from models.retrieve.registry import sources
+from models.retrieve.sessions import I64
 from models.retrieve.settings import RetrieveSettings
 from schemas.catalog import Item
+
+DESCRIBED: Final = 1
+CATEGORY: Final = 2
+BRAND: Final = 4
+PRICE: Final = 8
+"""Bits: the catalogue describes the item, and says its category, brand, price. It goes before what events say."""
 
 
 class KnowledgeBase:
@@ -43,7 +52,7 @@ class KnowledgeBase:
             created_s=np.full(n, np.inf),
         )
         self.catalogued: U8 = np.zeros(n, np.uint8)
-        """1 for items that the catalogue described."""
+        """What the catalogue says of each item: ``DESCRIBED``, ``CATEGORY``, ``BRAND``, ``PRICE``, 0 while silent."""
         self.sources: list[Source] = sources(retrieve, self.attributes, settings)
         self.rebuying = Rebuying(n)
         self.learned_to: dict[tuple[str, int], int] = {}
@@ -64,15 +73,12 @@ class KnowledgeBase:
             self._apply(facts, np.flatnonzero(fresh).astype(np.int32))
 
     def describe(self, items: list[tuple[str, Item | None]]) -> None:
-        """Apply catalogue entries; None is a removal: the item is no longer available."""
+        """Apply catalogue entries, each in place of the one before; None is a removal: no longer available."""
         index = self._encode("items", [item_id for item_id, _ in items])
-        for i, (_, item) in zip(index, items, strict=True):
-            if i < 0:
-                continue
-            if item is None:
-                self.attributes.available[i] = 0
-            else:
-                self._describe(int(i), item)
+        for i, (_, item) in zip(index.tolist(), items, strict=True):
+            if i >= 0:
+                self._withdraw(i)
+                self._describe(i, item)
 
     def all_catalogued(self, item_ids: list[str]) -> bool:
         """Whether the catalogue has described every one of these items."""
@@ -85,62 +91,111 @@ class KnowledgeBase:
         Not what other events said: a state must not depend on what was learned first.
         """
         i = self.vocabularies.items.index(item_id)
-        if i < 0 or not self.catalogued[i]:
+        said = int(self.catalogued[i]) if i >= 0 else 0
+        if not said:
             return None
-        log_price = float(self.attributes.log_price[i])
+        words, attributes = self.vocabularies, self.attributes
         return Details(
-            category=self.vocabularies.categories.word(int(self.attributes.category[i])),
-            brand=self.vocabularies.brands.word(int(self.attributes.brand[i])),
-            price=None if isnan(log_price) else expm1(log_price),
+            category=words.categories.word(int(attributes.category[i])) if said & CATEGORY else None,
+            brand=words.brands.word(int(attributes.brand[i])) if said & BRAND else None,
+            price=expm1(float(attributes.log_price[i])) if said & PRICE else None,
         )
 
-    def _describe(self, i: int, item: Item) -> None:
-        self.catalogued[i] = 1
-        self.attributes.available[i] = item.available
-        self._hint(i, ItemHint(item.item_id, item.category, item.brand, item.price))
-        self.attributes.created_s[i] = (item.created_ms or item.time_ms) / 1000.0
-        text = " ".join(part for part in (item.title, item.category, item.brand) if part)
-        self._index_text(i, text)
+    def _withdraw(self, i: int) -> None:
+        """Take back what the catalogue said of the item; what events said stays."""
+        said = int(self.catalogued[i])
+        if said & CATEGORY:
+            self.attributes.category[i] = -1
+        if said & BRAND:
+            self.attributes.brand[i] = -1
+        if said & PRICE:
+            self.attributes.log_price[i] = np.nan
+        self.catalogued[i] = 0
 
-    def _index_text(self, i: int, text: str) -> None:
-        tokens = terms(text)
+    def _describe(self, i: int, item: Item | None) -> None:
+        attributes, said = self.attributes, DESCRIBED
+        if item is None:
+            attributes.available[i] = 0
+            self._index_text(i, [])
+            return
+        attributes.available[i] = item.available
+        if item.category is not None:
+            attributes.category[i], said = self._encode("categories", [item.category])[0], said | CATEGORY
+        if item.brand is not None:
+            attributes.brand[i], said = self._encode("brands", [item.brand])[0], said | BRAND
+        if item.price is not None:
+            attributes.log_price[i], said = np.log1p(item.price), said | PRICE
+        self.catalogued[i] = said
+        created_ms = item.time_ms if item.created_ms is None else item.created_ms
+        attributes.created_s[i] = min(attributes.created_s[i], created_ms / 1000.0)
+        self._index_text(i, terms(" ".join(part for part in (item.title, item.category, item.brand) if part)))
+
+    def _index_text(self, i: int, tokens: list[str]) -> None:
         for source in self.sources:
-            if isinstance(source, TextSource) and tokens:
+            if isinstance(source, TextSource):
                 source.index(i, self._encode("terms", tokens))
 
-    def _hint(self, i: int, hint: ItemHint) -> None:
-        if hint.category is not None:
-            self.attributes.category[i] = self._encode("categories", [hint.category])[0]
-        if hint.brand is not None:
-            self.attributes.brand[i] = self._encode("brands", [hint.brand])[0]
-        if hint.price is not None:
-            self.attributes.log_price[i] = np.log1p(hint.price)
-
     def _apply(self, facts: Facts, rows: I32) -> None:
-        item = self._encode("items", [hint.item_id for hint in facts.items])
-        rows = rows[item[facts.column("item")[rows]] >= 0]
+        """Learn ``rows`` (n,) of the facts; what only the other rows name is not even looked up."""
         codes = facts.column("item")[rows]
-        for code in np.unique(codes):
-            if not self.catalogued[item[code]]:
-                self._hint(int(item[code]), facts.items[code])
+        item = self._indexes("items", codes, [hint.item_id for hint in facts.items])
+        rows, codes, item = rows[item >= 0], codes[item >= 0], item[item >= 0]
         time_s = facts.column("time_ms")[rows] / 1000.0
         batch = Interactions(
             user=facts.column("user")[rows],
             session=facts.column("session")[rows],
-            item=item[codes],
+            item=item,
             kind=facts.column("kind")[rows],
             time_s=time_s,
-            term=_translate(facts.column("query")[rows], self._encode("queries", facts.queries)),
-            segment=_translate(facts.column("segment")[rows], self._encode("segments", facts.segments)),
+            term=self._indexes("queries", facts.column("query")[rows], facts.queries),
+            segment=self._indexes("segments", facts.column("segment")[rows], facts.segments),
         )
-        np.minimum.at(self.attributes.created_s, batch.item, time_s)
-        for source in self.sources:
-            source.update(batch)
-        bought = batch.kind == Kind.PURCHASE
-        if bought.any():
-            self.rebuying.update(batch.user[bought], batch.item[bought])
+        np.minimum.at(self.attributes.created_s, item, time_s)
+        self._learn_prices(item, np.array([hint.price for hint in facts.items], np.float64)[codes])
+        columns = self.attributes.category, self.attributes.brand
+        said = (
+            self._hinted("categories", CATEGORY, item, codes, [hint.category for hint in facts.items]),
+            self._hinted("brands", BRAND, item, codes, [hint.brand for hint in facts.items]),
+        )
+        starts = _runs(item, [c.tolist() for c in said], [c[item].tolist() for c in columns])
+        for start, end in zip(starts, [*starts[1:], len(item)], strict=True):
+            run = slice(start, end)
+            for column, of_row in zip(columns, said, strict=True):
+                heard = np.flatnonzero(of_row[run] >= 0) + start
+                column[item[heard]] = of_row[heard]
+            for source in self.sources:
+                source.update(Interactions._make(column[run] for column in batch))
+        self._learn_purchases(facts.column("offset")[rows], batch)
         self.n_interactions += len(rows)
         self.latest_s = max(self.latest_s, float(time_s.max(initial=0.0)))
+
+    def _learn_prices(self, item: I32, price: F64) -> None:
+        """The last price heard of each item (n,), NaN unsaid, unless the catalogue says one."""
+        heard = ~np.isnan(price) & (self.catalogued[item] & PRICE == 0)
+        self.attributes.log_price[item[heard]] = np.log1p(price[heard])
+
+    def _learn_purchases(self, offset: I64, batch: Interactions) -> None:
+        """Count who bought what; two lines of one order for the same item are one purchase."""
+        bought = np.flatnonzero(batch.kind == Kind.PURCHASE)
+        if not len(bought):
+            return
+        _, first = np.unique(np.stack([offset[bought], batch.item[bought]]), axis=1, return_index=True)
+        bought = bought[np.sort(first)]
+        self.rebuying.update(batch.user[bought], batch.item[bought])
+
+    def _hinted(self, kind: str, bit: int, item: I32, codes: I32, words: Sequence[str | None]) -> I32:
+        """Indexes (n,) of what events say of their items, -1 where they or the catalogue leave no say."""
+        unsaid = np.array([word is None for word in words], np.bool_)
+        heard = ~unsaid[codes] & (self.catalogued[item] & bit == 0)
+        return self._indexes(kind, np.where(heard, codes, -1), words)
+
+    def _indexes(self, kind: str, codes: I32, words: Sequence[str | None]) -> I32:
+        """Indexes (n,) of the words that ``codes`` (n,) name, -1 staying -1; adds no other words."""
+        used = np.unique(codes)
+        used = used[used >= 0]
+        index = np.full(len(words) + 1, -1, np.int32)  # the last is what code -1 finds
+        index[used] = self._encode(kind, [word for code in used if (word := words[code]) is not None])
+        return index[codes]
 
     def _encode(self, kind: str, words: list[str]) -> I32:
         """Indexes of ``words`` in the vocabulary named ``kind``, once what they stood for before is forgotten."""
@@ -173,6 +228,21 @@ class KnowledgeBase:
         self.catalogued[items] = 0
 
 
-def _translate(codes: I32, index: I32) -> I32:
-    """Local codes (n,) to vocabulary indexes (n,), -1 staying -1."""
-    return np.append(index, np.int32(-1))[codes].astype(np.int32)
+def _runs(item: I32, said: Sequence[list[int]], held: Sequence[list[int]]) -> list[int]:
+    """Where to cut n rows so that in no run an item changes category or brand after it was counted.
+
+    Sources read the attributes of a whole run at once: without the cuts an answer would depend on the batching.
+    ``said`` are the columns of what each row says, -1 nothing; ``held`` those of what its item is before the first.
+    """
+    starts = [0]
+    now: dict[int, tuple[int, ...]] = {}
+    counted: set[int] = set()
+    rows = zip(item.tolist(), zip(*said, strict=True), zip(*held, strict=True), strict=True)
+    for row, (i, says, is_) in enumerate(rows):
+        before = now.get(i, is_)
+        now[i] = tuple(b if s < 0 else s for s, b in zip(says, before, strict=True))
+        if i in counted and now[i] != before:
+            starts.append(row)
+            counted.clear()
+        counted.add(i)
+    return starts

@@ -4,7 +4,7 @@ A worker learns from its own facts at once and publishes them; the others learn 
 that a fact read twice is learned once. Item-level knowledge only: user ids travel as 64-bit hashes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +13,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 FACTS_VERSION = 1
+
+MAX_RECORD_BYTES = 2_000_000
+"""Larger values travel as several: a broker's limit must never stop a worker over a batch of large orders."""
 
 
 class Interaction(NamedTuple):
@@ -41,7 +44,10 @@ class ItemHint(Struct, frozen=True, array_like=True):
 
 
 class Facts(Struct, frozen=True, array_like=True):
-    """Columns as little-endian bytes; ``items``, ``queries`` and ``segments`` are the distinct strings they index."""
+    """Columns as little-endian bytes; ``items``, ``queries`` and ``segments`` are the distinct values they index.
+
+    An item is there once for each different thing that events said of it, so that every row keeps its own.
+    """
 
     version: int
     topic: str
@@ -82,22 +88,15 @@ class UnknownFactsVersionError(ValueError):
 
 
 def gather(topic: str, partition: int, last_offset: int, rows: Sequence[Interaction]) -> Facts:
-    """Turn rows into columns; distinct strings keep the order in which they first appear."""
-    items: dict[str, int] = {}
-    hints: list[ItemHint] = []
+    """Turn rows into columns; what is distinct keeps the order in which it first appears."""
+    hints: dict[ItemHint, int] = {}
     queries: dict[str, int] = {}
     segments: dict[str, int] = {}
     item = np.empty(len(rows), COLUMNS["item"])
     query = np.empty(len(rows), COLUMNS["query"])
     segment = np.empty(len(rows), COLUMNS["segment"])
     for i, row in enumerate(rows):
-        at = items.setdefault(row.item_id, len(items))
-        hint = ItemHint(row.item_id, row.category, row.brand, row.price)
-        if at == len(hints):
-            hints.append(hint)
-        elif hint.category is not None or hint.brand is not None or hint.price is not None:
-            hints[at] = hint
-        item[i] = at
+        item[i] = hints.setdefault(ItemHint(row.item_id, row.category, row.brand, row.price), len(hints))
         query[i] = -1 if row.query is None else queries.setdefault(row.query, len(queries))
         segment[i] = -1 if row.segment is None else segments.setdefault(row.segment, len(segments))
     return Facts(
@@ -105,7 +104,7 @@ def gather(topic: str, partition: int, last_offset: int, rows: Sequence[Interact
         topic,
         partition,
         last_offset,
-        hints,
+        list(hints),
         list(queries),
         list(segments),
         np.array([r.offset for r in rows], COLUMNS["offset"]).tobytes(),
@@ -128,17 +127,51 @@ def record(facts: Facts) -> tuple[bytes, bytes]:
     return f"{facts.topic} {facts.partition} {facts.last_offset}".encode(), _encoder.encode(facts)
 
 
+def records(facts: Facts, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of ``facts``, halved until a value fits; all that came of one event stays together."""
+    key, value = record(facts)
+    offset = facts.column("offset")
+    middle = len(offset) // 2
+    cuts = 1 + np.flatnonzero(offset[1:] != offset[:-1])
+    if len(value) <= max_bytes or not len(cuts):
+        yield key, value
+        return
+    cut = int(cuts[np.argmin(np.abs(cuts - middle))])
+    yield from records(_part(facts, slice(0, cut), int(offset[cut - 1])), max_bytes)
+    yield from records(_part(facts, slice(cut, None), facts.last_offset), max_bytes)
+
+
 def place(key: bytes) -> tuple[str, int, int]:
     """Source topic, partition and last offset of the facts under ``key``."""
     topic, partition, last_offset = key.decode().split(" ")
     return topic, int(partition), int(last_offset)
 
 
+def _part(facts: Facts, rows: slice, last_offset: int) -> Facts:
+    """Some of the rows, with the strings that they name."""
+    columns = {name: facts.column(name)[rows] for name in COLUMNS}
+    kept: dict[str, list[Any]] = {}
+    for name, strings in (("item", facts.items), ("query", facts.queries), ("segment", facts.segments)):
+        used = np.unique(columns[name])
+        used = used[used >= 0]
+        kept[name] = [strings[code] for code in used]
+        codes = np.searchsorted(used, columns[name])
+        columns[name] = np.where(columns[name] < 0, -1, codes).astype(COLUMNS[name])
+    return msgspec.structs.replace(
+        facts,
+        last_offset=last_offset,
+        items=kept["item"],
+        queries=kept["query"],
+        segments=kept["segment"],
+        **{name: column.tobytes() for name, column in columns.items()},
+    )
+
+
 def decode(value: bytes) -> Facts:
     """Facts from msgpack; a value written by a newer Rillet is refused by name."""
     try:
         facts = _decoder.decode(value)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise UnknownFactsVersionError(f"facts of another layout: {error}") from error
     if facts.version != FACTS_VERSION:
         raise UnknownFactsVersionError(f"facts of version {facts.version}, this worker reads {FACTS_VERSION}")

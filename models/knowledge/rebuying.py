@@ -21,6 +21,7 @@ class Rebuying:
         self._shift = np.uint64(64 - slots_bits)
         self._bought = np.zeros(n_items, np.int64)
         self._again = np.zeros(n_items, np.int64)
+        self._identity = np.arange(1, n_items + 1, dtype=np.uint64)
         self._min_purchases = min_purchases
         self._min_share = min_share
         self.rebuyable: U8 = np.zeros(n_items, np.uint8)
@@ -28,7 +29,7 @@ class Rebuying:
 
     def update(self, user: U64, item: I32) -> None:
         """Count purchases (n,) in arrival order."""
-        pairs = user ^ (item.astype(np.uint64) + np.uint64(1)) * _MIX
+        pairs = user ^ self._identity[item] * _MIX
         for pair, slot, i in zip(pairs, (pairs * _MIX) >> self._shift, item, strict=True):
             self._again[i] += self._pairs[slot] == pair
             self._pairs[slot] = pair
@@ -37,6 +38,7 @@ class Rebuying:
         self.rebuyable[item] = enough & (self._again[item] >= self._min_share * self._bought[item])
 
     def forget(self, items: I32) -> None:
-        """Drop the counts of these items."""
+        """Drop the counts of these items, and let no pair of theirs match whoever gets their index next."""
         for column in (self._bought, self._again, self.rebuyable):
             column[items] = 0
+        self._identity[items] += np.uint64(len(self._identity))
