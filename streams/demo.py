@@ -111,9 +111,8 @@ def demo(
     own oracle, and the quality of the data. Needs nothing but this package and keeps nothing."""
     preset = (mapping or guess_preset(log)) if log else None
     screen = console(as_json=as_json)
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the worker must not be left behind
-        signal.signal(ending, signal.default_int_handler)
     with ExitStack() as stack:
+        stack.enter_context(_ending_like_ctrl_c())
         shown = stack.enter_context(view(screen))
         stage = stack.enter_context(_stage(shown))
         if log and preset:
@@ -127,6 +126,18 @@ def demo(
         )
     else:
         screen.print(summary(stage.figures, moment))
+
+
+@contextmanager
+def _ending_like_ctrl_c() -> Iterator[None]:
+    """A closed terminal or a polite kill ends the demo in order too, so that no worker is left behind."""
+    endings = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(ending, signal.default_int_handler) for ending in endings]
+    try:
+        yield
+    finally:
+        for ending, handler in zip(endings, before, strict=True):
+            signal.signal(ending, handler)
 
 
 @contextmanager

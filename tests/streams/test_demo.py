@@ -1,4 +1,5 @@
 import io
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from schemas.events import Browse
 from schemas.outputs import ReasonCode, Slate, SlateItem
-from streams import demo_worker
+from streams import cli, demo_worker
 from streams.demo import ANSWER_S, _pace, _Queue
 from streams.demo_figures import Figures, Look
 from streams.demo_view import Moment, because, plain_line, screen, summary, view
@@ -94,6 +95,16 @@ def test_the_summary_is_null_where_nothing_was_counted() -> None:
     told = Figures(20, {}).summary(1.0, simulation=True, seed=7)
     assert told["hit_rate"] == {"k": 20, "n": 0, "rillet": None, "most_popular": None, "oracle": None}
     assert told["latency_ms"] is None
+
+
+def test_the_demo_shows_slates_from_end_to_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["demo", "--seconds", "6", "--rate", "60", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["simulation"] is True
+    assert told["events"] > 100
+    assert told["slates"] > 50
+    assert told["hit_rate"]["n"] > 20
+    assert told["recommendations"]["read"] > 0
 
 
 def looks(*users: str) -> Iterator[Logged]:
