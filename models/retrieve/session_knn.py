@@ -46,6 +46,8 @@ class Scratch(NamedTuple):
     """(k,)"""
     best_similarity: F32
     """(k,)"""
+    latest: I32
+    """(k,) where in each neighbour the newest shared item is"""
     score: F32
     """(I,) 0"""
     touched: I32
@@ -135,12 +137,15 @@ def place_in(s: Sessions, slot: int, item: int) -> int:
 @compiled
 def vote(c: Chains, s: Sessions, t: Scratch, knobs: Knobs, n_best: int, asked: I32) -> int:
     """Let the ``n_best`` neighbours vote for their items; returns how many items got a vote."""
+    for b in range(n_best):  # reads ahead, for otherwise each neighbour would wait for memory in its turn
+        t.latest[b] = s.items[t.slot[t.best[b]], 0]
     n_touched = 0
     for b in range(n_best):
         found = t.best[b]
         slot = t.slot[found]
         p = newest_bit(t.shared[found])
         at = place_in(s, slot, asked[p])
+        t.latest[b] = at
         share = t.best_similarity[b] * knobs.by_step[p]
         for j in range(s.items.shape[1]):
             item = s.items[slot, j]
@@ -186,17 +191,16 @@ def explain(
     for b in range(n_best):
         found = t.best[b]
         slot = t.slot[found]
-        latest = newest_bit(t.shared[found])
-        at = place_in(s, slot, asked[latest])
+        step = knobs.by_step[newest_bit(t.shared[found])]
         for p in range(n):
             shares = (t.shared[found] >> np.uint64(p)) & _BIT != _NO_BITS
-            votes[p] = knobs.by_step[latest] * weight[p] if shares else np.float32(0.0)
+            votes[p] = step * weight[p] if shares else np.float32(0.0)
         for j in range(s.items.shape[1]):
             if s.items[slot, j] < 0:
                 break
             r = t.rank[s.items[slot, j]]
             if r >= 0:
-                near = knobs.by_distance[abs(j - at)]
+                near = knobs.by_distance[abs(j - t.latest[b])]
                 for p in range(n):
                     share[r, p] += near * votes[p]
     for r in range(top.shape[0]):
@@ -329,6 +333,7 @@ def _scratch(settings: SessionKnnSettings, n_sessions: int, n_items: int) -> Scr
         numbers=np.arange(m, dtype=np.int32),
         best=np.zeros(k, np.int32),
         best_similarity=np.zeros(k, np.float32),
+        latest=np.zeros(k, np.int32),
         score=np.zeros(n_items, np.float32),
         touched=np.zeros(min(n_items, k * settings.session_items), np.int32),
         rank=np.full(n_items, -1, np.int32),
