@@ -52,8 +52,6 @@ class Scratch(NamedTuple):
     """(I,) 0"""
     touched: I32
     """(k W,)"""
-    rank: I32
-    """(I,) -1"""
 
 
 class Knobs(NamedTuple):
@@ -178,7 +176,7 @@ def explain(
 ) -> None:
     """Write into ``cause`` the item of ``asked`` that gave most to each of ``top``; ties to the newest.
 
-    ``share`` (K + 1, L) is working memory.
+    ``share`` (K + 1, L) is working memory, and the scores of the top become their ranks, as negative numbers.
     """
     n = asked.shape[0]
     if n == 1:
@@ -186,7 +184,7 @@ def explain(
         return
     votes = share[share.shape[0] - 1]
     for r in range(top.shape[0]):
-        t.rank[top[r]] = r
+        t.score[top[r]] = -1 - r
         share[r, :n] = 0.0
     for b in range(n_best):
         found = t.best[b]
@@ -198,13 +196,13 @@ def explain(
         for j in range(s.items.shape[1]):
             if s.items[slot, j] < 0:
                 break
-            r = t.rank[s.items[slot, j]]
-            if r >= 0:
+            rank = t.score[s.items[slot, j]]
+            if rank < 0.0:
+                r = int(-rank) - 1
                 near = knobs.by_distance[abs(j - t.latest[b])]
                 for p in range(n):
                     share[r, p] += near * votes[p]
     for r in range(top.shape[0]):
-        t.rank[top[r]] = -1
         best = 0
         for p in range(1, n):
             if share[r, p] > share[r, best]:
@@ -336,5 +334,4 @@ def _scratch(settings: SessionKnnSettings, n_sessions: int, n_items: int) -> Scr
         latest=np.zeros(k, np.int32),
         score=np.zeros(n_items, np.float32),
         touched=np.zeros(min(n_items, k * settings.session_items), np.int32),
-        rank=np.full(n_items, -1, np.int32),
     )
