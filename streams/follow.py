@@ -7,12 +7,31 @@ what was there at its start, and goes on.
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from concurrent.futures import wait
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+TOPIC_PATIENCE_S: Final = 10.0
+"""A topic made a moment ago is unknown to some brokers for a while, and so is its leader after an election."""
+
+UNSETTLED: Final = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+)
+
+FINAL_ERRORS: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError._FATAL)
+"""What no waiting mends; the client itself goes on after everything else."""
 
 
 class FollowedRecord(NamedTuple):
@@ -48,7 +67,7 @@ class Follower:
                 **settings,
                 "group.id": "rillet-follower",
                 "enable.auto.commit": False,
-                "enable.partition.eof": False,
+                "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 50,
                 "logger": log,
@@ -77,8 +96,8 @@ class Follower:
 
     def _run(self) -> None:
         try:
-            starts = self._starts()
-            ends = {(p.topic, p.partition): self._high(p) for p in starts}
+            starts = self._when_known(self._starts)
+            ends = {(p.topic, p.partition): self._when_known(partial(self._high, p)) for p in starts}
             self._consumer.assign(starts)
             waiting = {tp for tp, end in ends.items() if end > 0}
             self._settle(waiting)
@@ -86,9 +105,11 @@ class Follower:
                 messages = self._consumer.consume(self._max_batch, 0.05)
                 records = [_record(message) for message in messages if not message.error()]
                 if records:
-                    asyncio.run_coroutine_threadsafe(self._hand_over(records), self._loop).result()
-                if waiting:
-                    self._reached(waiting, ends)
+                    self._deliver(records)
+                reached = {_place(message) for message in messages if _passes(message, ends)}
+                if reached & waiting:
+                    waiting -= reached
+                    self._settle(waiting)
         except Exception as error:  # a thread has no one to raise to
             if not self._stopping.is_set():
                 self._on_failure(error)
@@ -111,11 +132,16 @@ class Follower:
         low, high = self._consumer.get_watermark_offsets(tp, timeout=30)
         return int(high) if high > low else 0
 
-    def _reached(self, waiting: set[tuple[str, int]], ends: Mapping[tuple[str, int], int]) -> None:
-        for p in self._consumer.position([TopicPartition(*tp) for tp in waiting]):
-            if p.offset >= ends[p.topic, p.partition]:
-                waiting.discard((p.topic, p.partition))
-        self._settle(waiting)
+    def _when_known(self, ask: Callable[[], T]) -> T:
+        """What the brokers answer, once they agree on the topic and its leaders."""
+        deadline = time.monotonic() + TOPIC_PATIENCE_S
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                unsettled = error.args[0].code() in UNSETTLED
+                if not unsettled or time.monotonic() > deadline or self._stopping.wait(0.1):
+                    raise
 
     def _settle(self, waiting: set[tuple[str, int]]) -> None:
         if not waiting:
@@ -125,8 +151,37 @@ class Follower:
         if not self.caught_up.done():
             self.caught_up.set_result(None)
 
+    def _deliver(self, records: Sequence[FollowedRecord]) -> None:
+        """Have the event loop apply ``records`` and wait for it, unless told to stop: the loop may wait for us then."""
+        applied = asyncio.run_coroutine_threadsafe(self._hand_over(records), self._loop)
+        while not self._stopping.is_set():
+            if wait([applied], timeout=0.1).done:
+                applied.result()
+                return
+
     async def _hand_over(self, records: Sequence[FollowedRecord]) -> None:
-        self._apply(records)
+        if not self._stopping.is_set():
+            self._apply(records)
+
+
+def _place(message: Message) -> tuple[str, int]:
+    return message.topic(), message.partition()
+
+
+def _passes(message: Message, ends: Mapping[tuple[str, int], int]) -> bool:
+    """Whether nothing is left before the end that its partition had at the start.
+
+    The end of a partition is told apart from its last record: transaction marks and compacted records have offsets too.
+    """
+    error = message.error()
+    if error is None:
+        return bool(message.offset() + 1 >= ends[_place(message)])
+    if error.code() == KafkaError._PARTITION_EOF:
+        return True
+    if error.code() in FINAL_ERRORS or error.fatal():
+        raise KafkaException(error)
+    log.warning("follower_error topic=%s partition=%s: %s", message.topic(), message.partition(), error)
+    return False
 
 
 def _record(message: Message) -> FollowedRecord:
