@@ -17,7 +17,8 @@ from models.interest.codec import decode, encode
 from models.interest.evidence import touches
 from models.interest.fold import Outcome, fold
 from models.interest.queries import queries, seen
-from models.interest.state import State, last_query
+from models.interest.state import Platform, State, last_query
+from models.kinds import WEIGHTS
 from models.knowledge.base import KnowledgeBase
 from models.knowledge.facts import Facts, Interaction, gather
 from models.knowledge.settings import KnowledgeSettings
@@ -44,12 +45,25 @@ class Served(NamedTuple):
     timestamp_ms: int
 
 
-class Step(NamedTuple):
-    """What one micro-batch became."""
+class Cause(NamedTuple):
+    """A user that is due a slate, as the state stands now, and the record that causes it."""
+
+    key: bytes
+    state: State
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    event: AnyEvent
+
+
+class Absorbed(NamedTuple):
+    """What one micro-batch changed, and the slates that it makes due."""
 
     states: list[tuple[bytes, bytes]]
     """New state by user key, one a user."""
-    served: list[Served]
+    causes: list[Cause]
+    """One a user."""
     facts: Facts
     quality: QualityBatch
     outcomes: list[Outcome]
@@ -61,6 +75,8 @@ class _User(NamedTuple):
     state: State
     at: list[int]
     """Positions of the user's events among the accepted."""
+    platform: Platform | None
+    """The state's, as it was before the batch."""
 
 
 Load = Callable[[list[bytes]], Sequence[bytes | None]]
@@ -73,12 +89,14 @@ class Path:
     def __init__(self, settings: PathSettings) -> None:
         self.settings = settings
         self.knowledge = KnowledgeBase(settings.knowledge, settings.retrieve)
-        self.model_version = f"fixed-{xxh64_hexdigest(repr(settings).encode())[:8]}"
+        self.model_version = f"fixed-{xxh64_hexdigest(settings.canonical().encode())[:8]}"
         self._ingest = Ingest(settings.ingest)
         self._scorer = FixedWeights(settings.rank)
         self._source_names = [source.name for source in self.knowledge.sources]
 
-    def step(self, records: Sequence[Record], load: Load, now_ms: int, lap: Lap = lambda _: None) -> Step:
+    def absorb(
+        self, records: Sequence[Record], load: Load, now_ms: int, lap: Lap = lambda _: None
+    ) -> Absorbed:
         """Take consecutive records of one topic and partition; ``load`` gives the stored states of user keys."""
         topic, partition = records[0].topic, records[0].partition
         timestamps = {record.offset: record.timestamp for record in records}
@@ -94,11 +112,17 @@ class Path:
         facts = gather(topic, partition, records[-1].offset, list(rows))
         self.knowledge.learn(facts)
         lap("knowledge")
-        causes = self._causes(ingested.accepted, users, outcomes)
-        served = self._serve(topic, partition, causes, timestamps, now_ms, lap) if causes else []
+        causes = [
+            Cause(user.key, user.state, topic, partition, offset, timestamps[offset], event)
+            for user, (offset, event) in self._causes(ingested.accepted, users, outcomes)
+        ]
         quality = self._quality(topic, partition, ingested, timestamps, outcomes, quality_flags, now_ms)
-        lap("quality")
-        return Step(states, served, facts, quality, outcomes)
+        return Absorbed(states, causes, facts, quality, outcomes)
+
+    def serve(self, causes: Sequence[Cause], now_ms: int, lap: Lap = lambda _: None) -> list[Served]:
+        """A slate for each cause; where one user has several, the last one, whose state is the newest, counts."""
+        due = list({cause.key: cause for cause in causes}.values())
+        return self._serve(due, now_ms, lap) if due else []
 
     def _load(self, accepted: Sequence[Accepted], load: Load) -> list[_User]:
         at: dict[str, list[int]] = {}
@@ -106,9 +130,10 @@ class Path:
             at.setdefault(event.user_id, []).append(i)
         keys = [user_id.encode() for user_id in at]
         values = load(keys) if keys else []
+        states = [State() if value is None else decode(value) for value in values]
         return [
-            _User(key, State() if value is None else decode(value), positions)
-            for key, value, positions in zip(keys, values, at.values(), strict=True)
+            _User(key, state, positions, state.platform)
+            for key, state, positions in zip(keys, states, at.values(), strict=True)
         ]
 
     def _fold(
@@ -128,9 +153,11 @@ class Path:
         rows = []
         for user in users:
             who = xxh3_64_intdigest(user.key)
-            segment = user.state.platform.name if user.state.platform else None
+            platform = user.platform
             for i in user.at:
                 if outcomes[i] is not Outcome.DUPLICATE:
+                    platform = _later(platform, accepted[i].event)
+                    segment = platform.name if platform else None
                     rows += self._interactions(i, accepted[i], user.state, who, segment)
         rows.sort(key=lambda numbered: numbered[0])
         return (row for _, row in rows)
@@ -138,6 +165,7 @@ class Path:
     def _interactions(
         self, i: int, accepted: Accepted, state: State, who: int, segment: str | None
     ) -> list[tuple[int, Interaction]]:
+        """What the event adds to the shared knowledge; a rating in the lower half is no praise and adds nothing."""
         offset, event = accepted
         found = touches(event, self.settings.interest)
         if not found:
@@ -162,6 +190,7 @@ class Path:
                 ),
             )
             for touch in found
+            if touch.weight >= WEIGHTS[touch.kind] / 2.0
         ]
 
     def _causes(
@@ -176,19 +205,11 @@ class Path:
                     break
         return causes
 
-    def _serve(
-        self,
-        topic: str,
-        partition: int,
-        causes: list[tuple[_User, Accepted]],
-        timestamps: dict[int, int],
-        now_ms: int,
-        lap: Lap,
-    ) -> list[Served]:
-        states = [user.state for user, _ in causes]
+    def _serve(self, causes: list[Cause], now_ms: int, lap: Lap) -> list[Served]:
+        states = [cause.state for cause in causes]
         now_s = np.array([state.latest_ms for state in states]) / 1000.0
         vocabularies = self.knowledge.vocabularies
-        who = np.array([xxh3_64_intdigest(user.key) for user, _ in causes], np.uint64)
+        who = np.array([xxh3_64_intdigest(cause.key) for cause in causes], np.uint64)
         asked = queries(states, who, now_s, vocabularies, self.settings.interest)
         hidden = seen(states, asked, vocabularies.items)
         lap("queries")
@@ -213,18 +234,18 @@ class Path:
         served = [
             Served(
                 Slate(
-                    slate_id=f"{topic}-{partition}-{offset}",
-                    user_id=event.user_id,
+                    slate_id=f"{cause.topic}-{cause.partition}-{cause.offset}",
+                    user_id=cause.event.user_id,
                     items=items,
-                    event_id=event.event_id,
-                    event_time_ms=event.time_ms,
+                    event_id=cause.event.event_id,
+                    event_time_ms=cause.event.time_ms,
                     processed_ms=now_ms,
                     model_version=self.model_version,
-                    cold_start=not user.state.recents.items,
+                    cold_start=not cause.state.recents.items,
                 ),
-                timestamps[offset],
+                cause.timestamp_ms,
             )
-            for (user, (offset, event)), items in zip(causes, explained, strict=True)
+            for cause, items in zip(causes, explained, strict=True)
         ]
         lap("explain")
         return served
@@ -268,6 +289,14 @@ class Path:
         )
 
 
+def _later(platform: Platform | None, event: AnyEvent) -> Platform | None:
+    """The platform as it stands after ``event``, as folding sees it."""
+    if not event.platform:
+        return platform
+    named = Platform(event.time_ms, event.platform)
+    return named if platform is None or named > platform else platform
+
+
 def _items(event: AnyEvent) -> list[str]:
     if isinstance(event, Purchase):
         return [line.item_id for line in event.lines]
@@ -288,7 +317,7 @@ class _Example(NamedTuple):
 
 
 def warm_up(settings: PathSettings) -> None:
-    """Compile every kernel, or load it compiled, by a path of its own over three events."""
+    """Compile every kernel, or load it compiled, by a path of its own over four events."""
     path = Path(settings._replace(knowledge=KnowledgeSettings(max_items=64)))
     head: dict[str, Any] = {"user_id": "u", "time_ms": EXAMPLE_MS}
     events: list[tuple[str, AnyEvent]] = [
@@ -301,5 +330,6 @@ def warm_up(settings: PathSettings) -> None:
     path.knowledge.describe([("a", Item(item_id="a", time_ms=EXAMPLE_MS, title="red shoe", category="c"))])
     for offset, (topic, event) in enumerate(events):
         record = _Example(topic, 0, offset, EXAMPLE_MS, b"u", msgspec.json.encode(event), ())
-        step = path.step([record], lambda keys: [states.get(key) for key in keys], EXAMPLE_MS)
-        states.update(step.states)
+        absorbed = path.absorb([record], lambda keys: [states.get(key) for key in keys], EXAMPLE_MS)
+        path.serve(absorbed.causes, EXAMPLE_MS)
+        states.update(absorbed.states)

@@ -1,4 +1,4 @@
-"""Acknowledges source batches, in order, once everything they caused is on the broker."""
+"""Acknowledges fetches, in order, once everything they caused is on the broker."""
 
 import asyncio
 import time
@@ -7,34 +7,34 @@ from collections.abc import Sequence
 import faust
 import numpy as np
 
-from models.path import Step
+from models.path import Served
 from streams import metrics
 from streams.engine.outbox import Parcel
 from streams.engine.state import StateTable
 
 MAX_IN_FLIGHT = 8
-"""Batches whose delivery is awaited at the same time; the agent waits when there are more."""
+"""Fetches whose delivery is awaited at the same time; the agent waits when there are more."""
 
 
 class Acknowledger:
-    """A bounded queue between the agent, which goes on with the next batch, and the deliveries of the last ones."""
+    """A bounded queue between the agent, which goes on with the next fetch, and the deliveries of the last ones."""
 
     def __init__(self, tables: Sequence[StateTable]) -> None:
         self._tables = {table.changelog: table for table in tables}
-        self._queue: asyncio.Queue[tuple[faust.Event, Parcel, Step]] = asyncio.Queue(MAX_IN_FLIGHT)
+        self._queue: asyncio.Queue[tuple[faust.Event, Parcel, list[Served]]] = asyncio.Queue(MAX_IN_FLIGHT)
 
-    async def put(self, event: faust.Event, parcel: Parcel, step: Step) -> None:
+    async def put(self, event: faust.Event, parcel: Parcel, served: list[Served]) -> None:
         """Hand over a sealed parcel; waits while too many are under way."""
-        await self._queue.put((event, parcel, step))
+        await self._queue.put((event, parcel, served))
 
     async def run(self) -> None:
         """Serve the queue; a delivery that fails ends it with the broker's error, and with it the worker."""
         while True:
-            event, parcel, step = await self._queue.get()
+            event, parcel, served = await self._queue.get()
             await parcel.delivered
             for (changelog, partition), offset in parcel.last_offset.items():
                 self._tables[changelog].persisted(partition, offset)
             event.ack()
-            sent_s = np.array([served.timestamp_ms for served in step.served]) / 1000.0
+            sent_s = np.array([each.timestamp_ms for each in served]) / 1000.0
             metrics.LATENCY.observe(np.maximum(time.time() - sent_s, 0.0))
-            metrics.SLATES.labels("user").inc(len(step.served))
+            metrics.SLATES.labels("user").inc(len(served))

@@ -2,15 +2,15 @@
 
 ::
 
-    events.* ──► shopper: RecordBatch ─► Path.step ─► Step ──┬─► table interest (+ changelog)
-                                                            ├─► recommendations.user
-                                                            ├─► knowledge.interactions ──► every worker's KnowledgeBase
-                                                            ├─► events.dead-letter
-                                                            └─► table quality (+ changelog), metrics.quality
+    events.* ──► shopper: Fetched ──► Path.absorb, each RecordBatch ──┬─► table interest (+ changelog)
+                                                                     ├─► knowledge.interactions ──► all KnowledgeBases
+                                                                     ├─► events.dead-letter
+                                                                     └─► table quality (+ changelog), metrics.quality
+                                  └─► Path.serve, all users at once ────► recommendations.user
     catalog.items ──► follower ──► KnowledgeBase
     KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
 
-A batch is acknowledged when all it caused is on the broker; only then may its offset be committed.
+A fetch is acknowledged when all it caused is on the broker; only then may its offsets be committed.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from models.ingest import IngestCatalog
 from models.ingest.dead_letter import bury
 from models.ingest.record import Rejected
 from models.knowledge import facts as knowledge_facts
-from models.path import Path, Step
+from models.path import Absorbed, Path, Served
 from schemas import topics
 from schemas.catalog import Promotion
 from streams import metrics
@@ -33,7 +33,7 @@ from streams.app import faust_app
 from streams.engine.guard import Sequence as OffsetSequence
 from streams.engine.outbox import Outbox, Parcel
 from streams.engine.state import StateTable
-from streams.engine.transport import RecordBatch, RecordBatchSchema
+from streams.engine.transport import Fetched, RecordBatch, RecordBatchSchema
 from streams.follow import FollowedRecord, Follower
 from streams.publish import Publisher, slate_record
 from streams.quality import QualityBook
@@ -87,36 +87,45 @@ class Flow:
         await self._started.wait()
         await asyncio.gather(*(follower.caught_up for follower in self.followers))
         async for event in stream.noack().events():
-            batch: RecordBatch = event.value
-            if not self._sequence.follows(batch.tp, batch.epoch, batch.starts_at, batch.end):
-                raise GapError(f"{batch.tp}: a batch starts at {batch.starts_at}, which does not follow")
-            parcel, step = self.take(batch)
-            parcel.seal()
-            await self.acknowledger.put(event, parcel, step)
+            fetched: Fetched = event.value
+            for batch in fetched.batches:
+                if not self._sequence.follows(batch.tp, batch.epoch, batch.starts_at, batch.end):
+                    raise GapError(f"{batch.tp}: a batch starts at {batch.starts_at}, which does not follow")
+            parcel, served = self.take(fetched)
+            await self.acknowledger.put(event, parcel, served)
 
-    def take(self, batch: RecordBatch) -> tuple[Parcel, Step]:
-        """Run the path over one batch, store the state and send what it caused."""
-        lap = metrics.Laps()
-        topic, partition = batch.tp
-        step = self.path.step(
-            batch.records, lambda keys: self.interest.load(partition, keys), int(time.time() * 1000), lap
-        )
+    def take(self, fetched: Fetched) -> tuple[Parcel, list[Served]]:
+        """Run the path over one fetch: fold and store each partition's batch, then serve all users at once."""
+        lap, now_ms = metrics.Laps(), int(time.time() * 1000)
         parcel = self.outbox.parcel()
-        self.interest.store(partition, step.states, parcel)
-        self.quality.observe(step.quality, parcel)
-        lap("store")
-        for served in step.served:
-            parcel.add(*slate_record(served.slate))
-        for rejected in step.quality.ingested.rejected:
-            _bury(rejected, parcel)
-        if step.facts.items:
-            parcel.add(
-                topics.INTERACTIONS,
-                *knowledge_facts.record(step.facts),
-            )
+        absorbed = [self._absorb(batch, parcel, now_ms, lap) for batch in fetched.batches]
+        causes = [cause for each in absorbed for cause in each.causes]
+        served = self.path.serve(causes, now_ms, lap)
+        for each in served:
+            parcel.add(*slate_record(each.slate))
         lap("publish")
-        metrics.count(topic, batch.records, step)
-        return parcel, step
+        for batch in absorbed:
+            self._report(batch, parcel)
+        lap("report")
+        parcel.seal()
+        return parcel, served
+
+    def _absorb(self, batch: RecordBatch, parcel: Parcel, now_ms: int, lap: metrics.Laps) -> Absorbed:
+        topic, partition = batch.tp
+        absorbed = self.path.absorb(
+            batch.records, lambda keys: self.interest.load(partition, keys), now_ms, lap
+        )
+        self.interest.store(partition, absorbed.states, parcel)
+        lap("store")
+        metrics.count(topic, batch.records, absorbed)
+        return absorbed
+
+    def _report(self, absorbed: Absorbed, parcel: Parcel) -> None:
+        for rejected in absorbed.quality.ingested.rejected:
+            _bury(rejected, parcel)
+        if absorbed.facts.items:
+            parcel.add(topics.INTERACTIONS, *knowledge_facts.record(absorbed.facts))
+        self.quality.observe(absorbed.quality, parcel)
 
     def missing(self) -> list[str]:
         """What keeps this worker from being ready."""

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from models.ingest.record import Record
 from models.interest.fold import Outcome
-from models.path import Step
+from models.path import Absorbed
 from streams.histogram import ArrayHistogram
 
 LATENCY_BUCKETS: Final = (
@@ -84,21 +84,21 @@ class Laps:
         self._last = now
 
 
-def count(topic: str, records: Sequence[Record], step: Step) -> None:
+def count(topic: str, records: Sequence[Record], absorbed: Absorbed) -> None:
     """Count one micro-batch."""
-    ingested = step.quality.ingested
+    ingested = absorbed.quality.ingested
     RECORDS.labels(topic).inc(len(records))
     BATCH_RECORDS.observe(len(records))
     ACCEPTED.labels(topic).inc(len(ingested.accepted))
     for reason, n in Tally(rejected.rejection.reason for rejected in ingested.rejected).items():
         REJECTED.labels(topic, reason).inc(n)
-    DUPLICATES.labels(topic).inc(step.outcomes.count(Outcome.DUPLICATE))
-    REPLAYED.labels(topic).inc(step.outcomes.count(Outcome.REPLAYED))
+    DUPLICATES.labels(topic).inc(absorbed.outcomes.count(Outcome.DUPLICATE))
+    REPLAYED.labels(topic).inc(absorbed.outcomes.count(Outcome.REPLAYED))
     UNKNOWN_FIELDS.labels(topic).inc(sum(ingested.unknown_fields.values()))
     if ingested.accepted:
         EVENT_TIME.labels(topic).set(ingested.accepted[-1].event.time_ms / 1000.0)
-    if step.states:
-        STATE_BYTES.observe(len(step.states[-1][1]))
+    if absorbed.states:
+        STATE_BYTES.observe(len(absorbed.states[-1][1]))
 
 
 def watch_offsets(consumer: Any, topics: Iterable[str]) -> None:

@@ -7,8 +7,10 @@ supervisor's restart continues from the last commit.
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 import time
 from typing import Final
 
@@ -27,6 +29,7 @@ log = logging.getLogger("rillet")
 
 EX_SOFTWARE: Final = 70
 RETRY_S: Final = 5.0
+STOP_TIMEOUT_S: Final = 30.0
 
 GC_THRESHOLD: Final = (100_000, 20, 1_000)
 """Slates are trees without cycles; at Python's thresholds the collector took half of the time (measured)."""
@@ -57,7 +60,7 @@ def run(settings: Settings) -> int:
 
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
-    worker = faust.Worker(flow.app, loglevel="WARNING", quiet=True, override_logging=False)
+    worker = TimedWorker(flow.app, loglevel="WARNING", quiet=True, override_logging=False)
     try:
         worker.execute_from_commandline()
     except SystemExit as exit_:
@@ -65,6 +68,18 @@ def run(settings: Settings) -> int:
     finally:
         flow.close()
     return 0
+
+
+class TimedWorker(faust.Worker):  # type: ignore[misc]
+    """Faust's worker, which ends even when the broker it wants to say good-bye to is gone."""
+
+    def _schedule_shutdown(self, number: signal.Signals) -> None:
+        watchdog = threading.Timer(
+            STOP_TIMEOUT_S, _crash, [TimeoutError(f"no orderly end in {STOP_TIMEOUT_S:g} s")]
+        )
+        watchdog.daemon = True
+        watchdog.start()
+        super()._schedule_shutdown(number)
 
 
 def _check_address(worker: WorkerSettings) -> None:

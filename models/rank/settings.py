@@ -13,13 +13,14 @@ class RankSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source_weights: dict[str, Weight] = Field(
-        default_factory=dict, description="what a source counts, by its name; 0 silences it"
+        default={"trending": 0.1, "cold_start": 0.1},
+        description="what a source counts, by its name; 0 silences it",
     )
     default_weight: float = Field(1.0, ge=0.0, description="what a source counts that is not named")
     filter_viewed: bool = Field(True, description="leave out what was viewed in the session")
     filter_bought: bool = Field(True, description="leave out what was bought, unless people buy it again")
     mmr_lambda: float = Field(
-        0.7, ge=0.0, le=1.0, description="share of relevance against diversity: 1 orders by score alone"
+        0.9, ge=0.0, le=1.0, description="share of relevance against diversity: 1 orders by score alone"
     )
     pool_factor: int = Field(
         4, ge=1, le=100, description="candidates that compete for each place of the slate"

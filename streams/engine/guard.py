@@ -52,7 +52,7 @@ class OffsetGuard:
         self._seeks.pop(tp, None)
 
     def expected(self, tp: TP) -> int | None:
-        """The next offset of ``tp``, None when it has no commit and nothing came yet."""
+        """The next offset of ``tp``, None when it is not ours in this epoch."""
         return self._expected.get(tp)
 
     def admit(self, tp: TP, first: int, last: int) -> Admission:

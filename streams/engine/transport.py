@@ -1,10 +1,10 @@
-"""A Faust transport over aiokafka whose source topics arrive as batches of records, guarded against skipped offsets.
+"""A Faust transport over aiokafka whose source topics arrive as whole fetches, guarded against skipped offsets.
 
 Changelog topics keep single messages: recovery reads them through the same consumer.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import aiokafka
@@ -12,6 +12,7 @@ import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+from mode.utils.futures import notify
 
 from streams.engine.guard import OffsetGuard, Verdict
 from streams.engine.unreadable import tolerate_unreadable_batches
@@ -19,8 +20,13 @@ from streams.engine.unreadable import tolerate_unreadable_batches
 log = logging.getLogger(__name__)
 
 
+FETCH_MAX_WAIT_MS = 25
+"""How long a broker may hold a fetch that finds nothing. Kafka answers as soon as a record comes, librdkafka's mock
+cluster only when the wait is over; Faust's 1,500 ms made slates of the embedded broker a second old."""
+
+
 class RecordBatch(NamedTuple):
-    """Consecutive records of one partition, the value of one Faust event.
+    """Consecutive records of one partition.
 
     ``starts_at`` is the offset that follows the batch before it: the first record's, unless the log has a hole there.
     """
@@ -36,8 +42,15 @@ class RecordBatch(NamedTuple):
         return int(self.records[-1].offset) + 1
 
 
+class Fetched(NamedTuple):
+    """What one fetch brought, the value of one Faust event: batches of several partitions."""
+
+    epoch: int
+    batches: list[RecordBatch]
+
+
 class RecordBatchSchema(faust.Schema):  # type: ignore[misc]
-    """Hands the list of records through as it is."""
+    """Hands what was fetched through as it is."""
 
     def compile(self, app: faust.App, **_: Any) -> Any:
         """Return the decoder that Faust calls for each message."""
@@ -50,7 +63,12 @@ class RecordBatchSchema(faust.Schema):  # type: ignore[misc]
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
-    """Yields one message a partition and chunk for batched topics; see ``RecordBatch``."""
+    """Yields one message for all batched records of a fetch, at most ``max_batch_records`` at a time."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._ends: dict[TP, int] = {}
+        """Offset that follows the last acknowledged record, by partition with anything to commit."""
 
     @property
     def _transport(self) -> "BatchTransport":
@@ -68,6 +86,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         if not self.flow_active:
             await self.perform_seek()
             return
+        gathered: list[RecordBatch] = []
+        room = self._transport.max_batch_records
         for tp, fetched in records.items():
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
@@ -79,18 +99,20 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 continue
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             async for batch in self._chunks(TP(*tp), fetched):
-                yield tp, self._batch_message(batch)
+                if gathered and len(batch.records) > room:
+                    yield gathered[0].tp, self._fetched_message(gathered)
+                    gathered, room = [], self._transport.max_batch_records
+                gathered.append(batch)
+                room -= len(batch.records)
+        if gathered:
+            yield gathered[0].tp, self._fetched_message(gathered)
 
     async def _chunks(self, tp: TP, fetched: list[Any]) -> AsyncIterator[RecordBatch]:
         size = self._transport.max_batch_records
         guard = self._transport.guard
         epoch = guard.epoch
-        if guard.expected(tp) is None:
-            earliest = (await self.earliest_offsets(tp))[tp]
-            if guard.expected(tp) is None:
-                guard.expect(tp, earliest)
         for at in range(0, len(fetched), size):
-            if guard.epoch != epoch or not epoch:
+            if guard.epoch != epoch or guard.expected(tp) is None:
                 return
             chunk = fetched[at : at + size]
             admission = guard.admit(tp, chunk[0].offset, chunk[-1].offset)
@@ -115,47 +137,61 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         log.warning("offset_guard tp=%s expected=%d found=%d", tp, expected, found)
         await self.seek_wait({tp: expected})
 
-    def _batch_message(self, batch: RecordBatch) -> ConsumerMessage:
-        last = batch.records[-1]
+    def _fetched_message(self, batches: list[RecordBatch]) -> ConsumerMessage:
+        tp, last = batches[0].tp, batches[0].records[-1]
         return ConsumerMessage(
-            batch.tp.topic,
-            batch.tp.partition,
+            tp.topic,
+            tp.partition,
             last.offset,
             last.timestamp / 1000.0,
             last.timestamp_type,
             None,
             None,
-            batch,
+            Fetched(batches[0].epoch, batches),
             None,
             0,
             0,
-            batch.tp,
+            tp,
             generation_id=self.app.consumer_generation_id,
         )
 
     async def perform_seek(self) -> None:
-        """Seek to the commits and begin a new epoch of the guard there."""
+        """Seek to the commits and begin a new epoch of the guard there.
+
+        What was fetched before belongs to no epoch and is dropped, so partitions without a commit are sought to
+        their first record: else a batch dropped there would never come again.
+        """
         await super().perform_seek()
-        batched = self._transport.batched_topics
-        self._transport.guard.begin(
-            {
-                TP(*tp): committed
-                for tp in self.assignment()
-                if tp.topic in batched and (committed := self._committed_offset[tp]) is not None
-            }
-        )
+        ours = [tp for tp in self.assignment() if tp.topic in self._transport.batched_topics]
+        fresh = [tp for tp in ours if self._committed_offset[tp] is None]
+        firsts = await self.earliest_offsets(*fresh) if fresh else {}
+        if firsts:
+            await self.seek_wait(firsts)
+        self._ends.clear()
+        self._transport.guard.begin({TP(*tp): firsts.get(tp, self._committed_offset[tp]) for tp in ours})
+
+    def ack(self, message: ConsumerMessage) -> bool:
+        """Mark all records of a fetch as done. Fetches are acknowledged in order, so each covers all before it."""
+        fetched = message.value
+        if not isinstance(fetched, Fetched):
+            return bool(super().ack(message))
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        if fetched.epoch == self._transport.guard.epoch:
+            self._ends.update((batch.tp, batch.end) for batch in fetched.batches)
+        notify(self._waiting_for_ack)
+        return True
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        yield from super()._filter_tps_with_pending_acks(topics)
+        yield from [tp for tp in self._ends if topics is None or tp in topics or tp.topic in topics]
 
     def _new_offset(self, tp: TP) -> int | None:
-        # Batches of a partition are acknowledged in order, so the last one acknowledged covers all before it.
-        if tp.topic not in self._transport.batched_topics:
-            return super()._new_offset(tp)  # type: ignore[no-any-return]
-        acked = self._acked[tp]
-        if not acked:
-            return None
-        end = int(max(acked)) + 1
-        acked.clear()
-        self._acked_index[tp].clear()
-        return end
+        if tp.topic in self._transport.batched_topics:
+            return self._ends.pop(tp, None)
+        return super()._new_offset(tp)  # type: ignore[no-any-return]
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         if tp.topic not in self._transport.batched_topics:
@@ -163,10 +199,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's consumer thread, answering as soon as there is one record."""
+    """Faust's consumer thread with a short fetch wait and tolerance for unreadable batches."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         tolerate_unreadable_batches()
         return consumer
 

@@ -62,7 +62,8 @@ def agent(kind: str, servers: str, topic: str, n: int, datadir: str) -> None:
         nonlocal seen, started
         async for value in stream:
             started = started or time.perf_counter()
-            values = [record.value for record in value.records] if kind == "batched" else [value]
+            batches = value.batches if kind == "batched" else []
+            values = [record.value for batch in batches for record in batch.records] or [value]
             for each in values:
                 decode(each)
             seen += len(values)
