@@ -6,7 +6,8 @@ that its id hashes to. Slates are published by the flow.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -14,7 +15,7 @@ import numpy as np
 from aiokafka.partitioner import murmur2
 
 from models.knowledge.base import KnowledgeBase
-from models.retrieve.contract import F32, I32
+from models.retrieve.contract import I32
 from models.retrieve.covisitation import Covisitation
 from models.retrieve.trending import Trending as TrendingSource
 from schemas import headers, topics
@@ -32,6 +33,15 @@ MAX_RELATED = 2_000
 
 MAX_REMEMBERED = 200_000
 """Published lists remembered by hash, so that an unchanged one is not published again."""
+
+RESERVE = 4
+"""Times the length of a list that are asked for, so that it stays full without what cannot be bought now."""
+
+BREATH = 20
+"""Lists worked out between two turns of the event loop."""
+
+Record = tuple[str, str, bytes]
+"""Topic, key and value."""
 
 
 def slate_record(slate: Slate) -> tuple[str, bytes, bytes, Headers]:
@@ -70,79 +80,108 @@ class Publisher:
     async def run(self) -> None:
         """Publish for ever."""
         await asyncio.gather(
-            self._every(self._settings.trending_interval_s, self._trending),
-            self._every(self._settings.related_interval_s, self._related),
+            self._every(self._settings.trending_interval_s, self.trending),
+            self._every(self._settings.related_interval_s, self.related),
         )
 
-    async def _every(
-        self, interval_s: float, publish: Callable[[], Iterator[tuple[str, str, bytes]]]
-    ) -> None:
+    async def _every(self, interval_s: float, round_: Callable[[], Iterator[Record | None]]) -> None:
         while True:
             await asyncio.sleep(interval_s)
-            parcel = self._outbox.parcel()
-            for n, (topic, key, value) in enumerate(publish()):
+            await self._publish(round_())
+
+    async def _publish(self, lists: Iterator[Record | None]) -> None:
+        parcel = self._outbox.parcel()
+        for n, news in enumerate(lists):
+            if news is not None:
+                topic, key, value = news
                 parcel.add(topic, key.encode(), value)
                 metrics.SLATES.labels(topic.rpartition(".")[2]).inc()
-                if n % 100 == 99:
-                    await asyncio.sleep(0)
-            parcel.seal()
-            await parcel.delivered
+            if n % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+        parcel.seal()
+        await parcel.delivered
 
-    def _trending(self) -> Iterator[tuple[str, str, bytes]]:
+    def trending(self) -> Iterator[Record | None]:
+        """One round of leaderboards, overall and by category; None for each that is not news."""
         source = self._source(TrendingSource)
         if source is None or not self._owns(topics.BROWSE, 0):
             return
         half_life_s = source.half_lives_s[len(source.half_lives_s) // 2]
-        categories = self._knowledge.vocabularies.categories
-        known = np.unique(self._knowledge.attributes.category)
-        boards: list[tuple[str, int | None]] = [(topics.OVERALL, None)]
-        boards += [
-            (word, int(c)) for c in known if (word := categories.word(int(c))) not in (None, topics.OVERALL)
-        ]
-        for key, category in boards:
-            items, scores = source.top(
-                self._settings.slate_length, self._knowledge.latest_s, category, half_life_s
-            )
-            ranked = self._ranked(items, scores)
+        items, scores = source.top(
+            len(self._knowledge.attributes.available), self._knowledge.latest_s, None, half_life_s
+        )
+        names = self._names(items)
+        for key, category, places in self._boards(items):
+            ranked = self._ranked((names[at], float(scores[at])) for at in places)
             if self._is_news(f"trending {key}", ranked):
                 board = Trending(
-                    category=None if category is None else key,
-                    half_life_s=half_life_s,
-                    items=ranked,
-                    updated_ms=_now_ms(),
+                    category=category, half_life_s=half_life_s, items=ranked, updated_ms=_now_ms()
                 )
                 yield topics.TRENDING, key, _encode(board)
+            else:
+                yield None
 
-    def _related(self) -> Iterator[tuple[str, str, bytes]]:
+    def _boards(self, items: I32) -> Iterator[tuple[str, str | None, Sequence[int]]]:
+        """Key, category and places among ``items`` (n,), best first, of what each leaderboard is made from."""
+        category = self._knowledge.attributes.category[items]
+        order = np.argsort(category, kind="stable")
+        starts = np.flatnonzero(np.diff(category[order], prepend=-2))
+        words = self._knowledge.vocabularies.categories.words(category[order[starts]].tolist())
+        yield topics.OVERALL, None, range(len(items))
+        for word, places in zip(words, np.split(order, starts)[1:], strict=True):
+            if word is not None and word != topics.OVERALL:
+                yield word, word, places.tolist()
+
+    def related(self) -> Iterator[Record | None]:
+        """One round of related items of those that changed; None for each that is not news."""
         source = self._source(Covisitation)
         if source is None:
             return
         changed = source.changed(MAX_RELATED)
-        items, scores = source.related(changed, self._settings.slate_length)
-        for index, neighbours, weights in zip(changed, items, scores, strict=True):
-            item_id = self._knowledge.vocabularies.items.word(int(index))
-            if item_id is None or not self._owns(topics.BROWSE, self._partition_of(item_id)):
-                continue
-            ranked = self._ranked(neighbours, weights)
+        owned = {partition for partition in range(self._partitions) if self._owns(topics.BROWSE, partition)}
+        words = self._knowledge.vocabularies.items.words(changed.tolist())
+        mine = [
+            at
+            for at, item_id in enumerate(words)
+            if item_id is not None and self._partition_of(item_id) in owned
+        ]
+        items, scores = source.related(changed[mine], RESERVE * self._settings.slate_length)
+        names = iter(self._names(items.ravel()))
+        for at, weights in zip(mine, scores.tolist(), strict=True):
+            item_id = words[at]
+            assert item_id is not None, "items without a name were left out above"
+            ranked = self._ranked([(next(names), weight) for weight in weights])
             if self._is_news(f"related {item_id}", ranked):
                 related = Related(item_id=item_id, items=ranked, updated_ms=_now_ms())
                 yield topics.RELATED, item_id, _encode(related)
+            else:
+                yield None
 
     def _source(self, kind: type[S]) -> S | None:
         return next((source for source in self._knowledge.sources if isinstance(source, kind)), None)
 
-    def _ranked(self, items: I32, scores: F32) -> list[RankedItem]:
-        word = self._knowledge.vocabularies.items.word
-        pairs = zip(items.tolist(), scores.tolist(), strict=True)
-        return [RankedItem(name, score) for i, score in pairs if i >= 0 and (name := word(i)) is not None]
+    def _names(self, items: I32) -> list[str | None]:
+        """Ids of ``items`` (n,), None for padding and for what cannot be bought now.
+
+        Taken once a round, before the event loop turns: an index may be another item's afterwards.
+        """
+        buyable = (items >= 0) & (self._knowledge.attributes.available[items] == 1)
+        return self._knowledge.vocabularies.items.words(np.where(buyable, items, -1).tolist())
+
+    def _ranked(self, best_first: Iterable[tuple[str | None, float]]) -> list[RankedItem]:
+        named = (RankedItem(name, score) for name, score in best_first if name is not None)
+        return list(islice(named, self._settings.slate_length))
 
     def _is_news(self, what: str, ranked: list[RankedItem]) -> bool:
+        """Whether the items or their order changed; a list that became empty is news, one that never was is not."""
         order = hash(tuple(item.item_id for item in ranked))
         known = self._published.pop(what, None)
+        if known is None and not ranked:
+            return False
         self._published[what] = order
         if len(self._published) > MAX_REMEMBERED:
             del self._published[next(iter(self._published))]
-        return known != order and bool(ranked)
+        return known != order
 
     def _partition_of(self, item_id: str) -> int:
         hashed: int = murmur2(item_id.encode()) & 0x7FFFFFFF
