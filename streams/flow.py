@@ -124,7 +124,8 @@ class Flow:
         for rejected in absorbed.quality.ingested.rejected:
             _bury(rejected, parcel)
         if absorbed.facts.items:
-            parcel.add(topics.INTERACTIONS, *knowledge_facts.record(absorbed.facts))
+            for key, value in knowledge_facts.records(absorbed.facts):
+                parcel.add(topics.INTERACTIONS, key, value)
         self.quality.observe(absorbed.quality, parcel)
 
     def missing(self) -> list[str]:
