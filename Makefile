@@ -39,6 +39,7 @@ test: $(DEVELOP)
 docs: $(USE)
 	@$(BIN)/rillet settings --markdown > docs/settings.md
 	@$(BIN)/rillet topics describe --write .
+	@$(BIN)/python -m streams.metrics_page > docs/metrics.md
 
 bench: $(DEVELOP)
 	@for bench in tests/bench/*.py; do echo "== $$bench"; PYTHONPATH=tests/support $(BIN)/python "$$bench"; done

@@ -49,9 +49,9 @@ LATENCY = ArrayHistogram(
     "From the record's timestamp to its slate on the broker.",
     buckets=LATENCY_BUCKETS,
 )
-EVENT_TIME = Gauge("rillet_event_timestamp_seconds", "Event time of the newest event processed.", ["topic"])
+EVENT_TIME = Gauge("rillet_event_timestamp_seconds", "Event time of the event processed last.", ["topic"])
 LAG = Gauge("rillet_lag_records", "Records behind the end of the partition.", ["topic", "partition"])
-COMMITTED = Gauge("rillet_committed_offset_total", "Committed offset.", ["topic", "partition"])
+COMMITTED = Gauge("rillet_committed_offset", "Committed offset.", ["topic", "partition"])
 GUARDED = Counter("rillet_offset_guard_total", "Times the offset guard sought a partition back.", ["topic"])
 LOST = Counter(
     "rillet_lost_records_total", "Records that retention deleted before they were read.", ["topic"]
@@ -102,8 +102,10 @@ def count(topic: str, records: Sequence[Record], absorbed: Absorbed) -> None:
 
 
 def watch_offsets(consumer: Any, topics: Iterable[str]) -> None:
-    """Set lag and committed offset of the assigned partitions."""
+    """Set lag and committed offset of the assigned partitions, and drop those of partitions given away."""
     of_interest = set(topics)
+    COMMITTED.clear()
+    LAG.clear()
     for topic, partition in consumer.assignment():
         if topic in of_interest:
             committed = consumer._committed_offset.get(TP(topic, partition)) or 0

@@ -1,0 +1,69 @@
+"""Metrics keep to their conventions, are all on their page, and forget partitions that were given away."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faust.types import TP
+from prometheus_client import REGISTRY
+
+from streams import metrics
+from streams.metrics_page import page, rows
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_committed_page_is_what_the_metrics_generate() -> None:
+    assert (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+def test_the_page_names_every_metric_that_is_served() -> None:
+    served = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in REGISTRY.collect()
+        if family.name.startswith("rillet_")
+    }
+    assert {row.name for row in rows()} == served
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+def test_names_and_labels_keep_to_the_convention(row: Any) -> None:
+    assert re.fullmatch(r"rillet(_[a-z]+)+", row.name)
+    assert (row.type == "counter") == row.name.endswith("_total")
+    assert row.meaning.endswith(".")
+    assert not {"user", "user_id", "item", "item_id"} & set(row.labels)
+
+
+class Consumer:
+    """As much of Faust's as is asked for: partition to (committed offset, end)."""
+
+    def __init__(self, partitions: dict[TP, tuple[int | None, int | None]]) -> None:
+        self._partitions = partitions
+        self._committed_offset = {tp: committed for tp, (committed, _) in partitions.items()}
+
+    def assignment(self) -> set[TP]:
+        return set(self._partitions)
+
+    def highwater(self, tp: TP) -> int | None:
+        return self._partitions[tp][1]
+
+
+def series(name: str) -> dict[tuple[str, str], float]:
+    return {
+        (sample.labels["topic"], sample.labels["partition"]): sample.value
+        for family in REGISTRY.collect()
+        if family.name == name
+        for sample in family.samples
+    }
+
+
+def test_lag_is_what_lies_between_commit_and_end_of_the_partitions_that_are_ours() -> None:
+    ours = {TP("t", 0): (5, 12), TP("t", 1): (None, 3), TP("t", 2): (9, None), TP("changelog", 0): (1, 2)}
+    metrics.watch_offsets(Consumer(ours), ["t"])
+    # A commit that is ahead of the end last heard of is no negative lag.
+    assert series("rillet_lag_records") == {("t", "0"): 7, ("t", "1"): 3, ("t", "2"): 0}
+    assert series("rillet_committed_offset") == {("t", "0"): 5, ("t", "1"): 0, ("t", "2"): 9}
+    metrics.watch_offsets(Consumer({TP("t", 1): (3, 3)}), ["t"])
+    assert series("rillet_lag_records") == {("t", "1"): 0}
+    assert series("rillet_committed_offset") == {("t", "1"): 3}
