@@ -4,6 +4,7 @@ Faust keeps what it is good at: the changelog topic, recovery, standbys, partiti
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import faust
 from faust.types import TP
@@ -12,6 +13,9 @@ from rocksdict import WriteBatch
 from streams.engine.outbox import Parcel
 
 MIB = 1024 * 1024
+
+OFFSET_KEY: Final = b"__faust\0offset__"
+"""Under this key Faust keeps how far the changelog is in RocksDB, among the values of the table."""
 
 
 class StateTable:
@@ -39,11 +43,12 @@ class StateTable:
 
     def load(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Values (n,) of ``keys`` (n,) in one partition."""
-        return list(self._db(partition).get(list(keys)))
+        return list(self._db(partition).get([_free(key) for key in keys]))
 
     def store(self, partition: int, items: Sequence[tuple[bytes, bytes]], parcel: Parcel) -> None:
         """Write ``items`` and send them to the changelog."""
         batch = WriteBatch(raw_mode=True)
+        items = [(_free(key), value) for key, value in items]
         for key, value in items:
             batch.put(key, value)
         self._db(partition).write(batch)
@@ -55,3 +60,8 @@ class StateTable:
 
     def _db(self, partition: int):  # type: ignore[no-untyped-def]
         return self._table.data._db_for_partition(partition)
+
+
+def _free(key: bytes) -> bytes:
+    """``key``, or one more zero byte before Faust's own key and any zero bytes: a user may be called so."""
+    return b"\0" + key if key.endswith(OFFSET_KEY) and not key[: -len(OFFSET_KEY)].strip(b"\0") else key
