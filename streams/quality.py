@@ -30,6 +30,7 @@ class QualityBook:
         self._settings = settings
         self._outbox = outbox
         self._open: set[TP] = set()
+        self._assigned: set[TP] = set()
 
     def observe(self, batch: QualityBatch, parcel: Parcel) -> None:
         """Count a batch; windows that its event times close go into the parcel."""
@@ -41,7 +42,11 @@ class QualityBook:
 
     async def close_quiet(self, assignment: set[TP]) -> None:
         """Close the windows of partitions from which nothing comes any more."""
-        self._open &= assignment
+        sources = {tp for tp in assignment if tp.topic in topics.BEHAVIOUR}
+        self._open = (
+            self._open & sources | sources - self._assigned
+        )  # another worker may have left windows open
+        self._assigned = sources
         parcel = self._outbox.parcel()
         now_ms = int(time.time() * 1000)
         for tp in sorted(self._open):
