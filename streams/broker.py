@@ -223,7 +223,13 @@ class KafkaBroker:
         if (self.data_dir / "log" / "meta.properties").exists():
             return
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        storage = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties_path)]
+        storage = [
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={cluster_id}",
+            "-c",
+            str(self._properties_path),
+        ]
         done = subprocess.run(
             [*java, *storage], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
