@@ -38,6 +38,9 @@ ATTEMPT: Final = "rillet.attempt"
 TIMESTAMP_MS: Final = "rillet.timestamp-ms"
 """The refused record's own timestamp, which a replay restores so that lateness is judged as before."""
 
+CUT_FROM_BYTES: Final = "rillet.cut-from-bytes"
+"""On a dead letter whose record was too large to keep whole: how many bytes it had."""
+
 SLATE_ID: Final = "rillet.slate-id"
 EVENT_ID: Final = "rillet.event-id"
 MODEL_VERSION: Final = "rillet.model-version"

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 
 import faust
@@ -9,6 +10,7 @@ import numpy as np
 
 from models.path import Served
 from streams import metrics
+from streams.engine.membership import Membership
 from streams.engine.outbox import Parcel
 from streams.engine.state import StateTable
 
@@ -19,7 +21,9 @@ MAX_IN_FLIGHT = 8
 class Acknowledger:
     """A bounded queue between the agent, which goes on with the next fetch, and the deliveries of the last ones."""
 
-    def __init__(self, tables: Sequence[StateTable]) -> None:
+    def __init__(self, tables: Sequence[StateTable], membership: Membership) -> None:
+        self._membership = membership
+        self._unconfirmed: deque[tuple[float, dict[tuple[str, int], int]]] = deque()
         self._tables = {table.changelog: table for table in tables}
         self._queue: asyncio.Queue[tuple[faust.Event, Parcel, list[Served]]] = asyncio.Queue(MAX_IN_FLIGHT)
 
@@ -32,9 +36,15 @@ class Acknowledger:
         while True:
             event, parcel, served = await self._queue.get()
             await parcel.delivered
-            for (changelog, partition), offset in parcel.last_offset.items():
-                self._tables[changelog].persisted(partition, offset)
+            self._remember(parcel)
             event.ack()
             sent_s = np.array([each.timestamp_ms for each in served]) / 1000.0
             metrics.LATENCY.observe(np.maximum(time.time() - sent_s, 0.0))
             metrics.SLATES.labels("user").inc(len(served))
+
+    def _remember(self, parcel: Parcel) -> None:
+        """Mark changelog offsets as held by RocksDB once a later heartbeat shows that no one else wrote before them."""
+        self._unconfirmed.append((time.monotonic(), parcel.last_offset))
+        while self._unconfirmed and self._unconfirmed[0][0] < self._membership.confirmed_at:
+            for (changelog, partition), offset in self._unconfirmed.popleft()[1].items():
+                self._tables[changelog].persisted(partition, offset)

@@ -4,6 +4,7 @@ import faust
 
 from schemas import topics
 from streams import metrics
+from streams.engine.membership import Membership
 from streams.engine.transport import BatchTransport
 from streams.settings import Settings
 
@@ -13,7 +14,7 @@ BUFFERED_BATCHES = 16
 MIB = 1024 * 1024
 
 
-def faust_app(settings: Settings) -> faust.App:
+def faust_app(settings: Settings, membership: Membership | None = None) -> faust.App:
     """An app on the batched transport, nothing running yet.
 
     ``stream_wait_empty``: a partition is given away only when the batches under way are done, so that no older state
@@ -50,6 +51,7 @@ def faust_app(settings: Settings) -> faust.App:
         app,
         batched_topics=frozenset(topics.BEHAVIOUR),
         max_batch_records=worker.max_batch_records,
+        membership=membership,
         on_guard=lambda topic: metrics.GUARDED.labels(topic).inc(),
         on_lost=lambda topic, n: metrics.LOST.labels(topic).inc(n),
     )

@@ -23,17 +23,21 @@ from typing import Any
 from models.ingest import IngestCatalog
 from models.ingest.dead_letter import bury
 from models.ingest.record import Rejected
+from models.interest.codec import is_older as state_is_older
 from models.knowledge import facts as knowledge_facts
 from models.path import Absorbed, Path, Served
+from models.quality.codec import is_older as profiles_are_older
 from schemas import topics
 from schemas.catalog import Promotion
 from streams import metrics
 from streams.acknowledge import Acknowledger
 from streams.app import faust_app
 from streams.engine.guard import Sequence as OffsetSequence
+from streams.engine.membership import Membership
 from streams.engine.outbox import Outbox, Parcel
 from streams.engine.state import StateTable
 from streams.engine.transport import Fetched, RecordBatch, RecordBatchSchema
+from streams.errors import RilletError
 from streams.follow import FollowedRecord, Follower
 from streams.publish import Publisher, slate_record
 from streams.quality import QualityBook
@@ -48,19 +52,29 @@ class GapError(RuntimeError):
     """A batch did not follow the one before it: records would be lost. The worker must restart from its commits."""
 
 
+class ExpelledError(RilletError):
+    """The consumer group went on without this worker, which must not write any more."""
+
+
 class Flow:
     """One worker: a Faust app, the pure path, and what carries their results."""
 
     def __init__(self, settings: Settings, crash: Crash) -> None:
         self.settings = settings
         self._crash = crash
-        self.app = faust_app(settings)
+        self.membership = Membership(settings.worker.session_timeout_s, self._on_expelled)
+        self.app = faust_app(settings, self.membership)
         self.path = Path(settings.path())
         self.outbox = Outbox(settings.kafka.client_conf())
-        self.interest = StateTable(self.app, "interest", settings.topics.partitions)
-        quality_table = StateTable(self.app, "quality", settings.topics.partitions)
+        partitions = settings.topics.partitions
+        self.interest = StateTable(
+            self.app, "interest", partitions, is_older=state_is_older, on_failure=crash
+        )
+        quality_table = StateTable(
+            self.app, "quality", partitions, is_older=profiles_are_older, on_failure=crash
+        )
         self.quality = QualityBook(quality_table, settings.quality, self.outbox)
-        self.acknowledger = Acknowledger([self.interest, quality_table])
+        self.acknowledger = Acknowledger([self.interest, quality_table], self.membership)
         self.followers = self._followers()
         self.publisher = Publisher(
             self.path.knowledge, self.outbox, settings.publish, settings.topics.partitions, self.owns
@@ -68,6 +82,7 @@ class Flow:
         self._ingest_catalog = IngestCatalog(settings.ingest)
         self._sequence = OffsetSequence()
         self._started = asyncio.Event()
+        self._draining = False
         source = self.app.topic(*topics.BEHAVIOUR, schema=RecordBatchSchema())
         self.app.agent(source, name="shopper")(self._shopper)
         self.app.task(self._start)
@@ -88,6 +103,7 @@ class Flow:
         await asyncio.gather(*(follower.caught_up for follower in self.followers))
         async for event in stream.noack().events():
             fetched: Fetched = event.value
+            await self.membership.certain()
             for batch in fetched.batches:
                 if not self._sequence.follows(batch.tp, batch.epoch, batch.starts_at, batch.end):
                     raise GapError(f"{batch.tp}: a batch starts at {batch.starts_at}, which does not follow")
@@ -130,7 +146,7 @@ class Flow:
 
     def missing(self) -> list[str]:
         """What keeps this worker from being ready."""
-        missing = []
+        missing = ["going on: it was told to stop"] if self._draining else []
         if not self.app.consumer.assignment():
             missing.append("partitions assigned")
         if not self.app.tables.actives_ready:
@@ -172,6 +188,7 @@ class Flow:
     async def _close_quality_windows(self) -> None:
         while True:
             await asyncio.sleep(1.0)
+            await self.membership.certain()
             if self.app.tables.actives_ready:
                 await self.quality.close_quiet(self.app.consumer.assignment())
 
@@ -185,6 +202,10 @@ class Flow:
             metrics.SOURCE_BYTES.labels(source.name).set(source.size_bytes)
         metrics.watch_offsets(self.app.consumer, topics.BEHAVIOUR)
 
+    def drain(self) -> None:
+        """The worker was told to stop: it is not ready any more."""
+        self._draining = True
+
     def close(self) -> None:
         """Stop the followers and deliver what is still in the outbox."""
         for follower in self.followers:
@@ -192,6 +213,17 @@ class Flow:
         left = self.outbox.close()
         if left:
             log.warning("undelivered records=%d: their events are processed again at the next start", left)
+
+    def _on_expelled(self) -> None:
+        worker = self.settings.worker
+        self._crash(
+            ExpelledError(
+                f"The group {worker.app_id} no longer counts on worker {worker.id}: it was silent for longer than "
+                f"worker.session_timeout_s = {worker.session_timeout_s:g}, or another worker has its id.",
+                fix="Start it again, it goes on from its last commit. If that repeats, give every worker a "
+                "RILLET_WORKER_ID of its own, or raise the timeout.",
+            )
+        )
 
     async def _supervised(self, work: Any) -> None:
         try:

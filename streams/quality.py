@@ -1,6 +1,7 @@
 """Keeps the quality profiles of the source partitions in a Faust table, and publishes the windows that close.
 
-One value a source topic, in the table partition of the same number: counted once, whatever is redelivered.
+One value a source topic, in the table partition of the same number: counted once, whatever is redelivered. A closed
+window stays in it until the broker has its report, so a crash in between publishes it again, with the same id.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from faust.types import TP
 from models.quality.codec import decode, encode
 from models.quality.observe import QualityBatch, observe
 from models.quality.partition import PartitionProfiles, close, watermark
+from models.quality.profile import Profile
 from models.quality.report import measurements, report
 from models.quality.settings import QualitySettings
 from schemas import topics
@@ -23,7 +25,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class QualityBook:
-    """Profiles by source topic and partition. Bounded: one value each, of bounded size."""
+    """Profiles by source topic and partition. Bounded: one value each, of bounded size, by the assignment."""
 
     def __init__(self, table: StateTable, settings: QualitySettings, outbox: Outbox) -> None:
         self.table = table
@@ -31,6 +33,8 @@ class QualityBook:
         self._outbox = outbox
         self._open: set[TP] = set()
         self._assigned: set[TP] = set()
+        self._reported: dict[tuple[TP, int], asyncio.Future[None]] = {}
+        """Deliveries of the reports on closed windows, by the window's start."""
 
     def observe(self, batch: QualityBatch, parcel: Parcel) -> None:
         """Count a batch; windows that its event times close go into the parcel."""
@@ -42,11 +46,7 @@ class QualityBook:
 
     async def close_quiet(self, assignment: set[TP]) -> None:
         """Close the windows of partitions from which nothing comes any more."""
-        sources = {tp for tp in assignment if tp.topic in topics.BEHAVIOUR}
-        self._open = (
-            self._open & sources | sources - self._assigned
-        )  # another worker may have left windows open
-        self._assigned = sources
+        self._adopt({tp for tp in assignment if tp.topic in topics.BEHAVIOUR})
         parcel = self._outbox.parcel()
         now_ms = int(time.time() * 1000)
         for tp in sorted(self._open):
@@ -55,20 +55,39 @@ class QualityBook:
                 self._store(profiles, parcel)
             if not profiles.windows:
                 self._open.discard(tp)
-            await asyncio.sleep(0)
         parcel.seal()
         await parcel.delivered
 
+    def _adopt(self, assigned: set[TP]) -> None:
+        """Look into partitions that are new here, where windows may have been left open."""
+        self._open = (self._open & assigned) | (assigned - self._assigned)
+        self._assigned = assigned
+        self._reported = {place: sent for place, sent in self._reported.items() if place[0] in assigned}
+
     def _close(self, profiles: PartitionProfiles, watermark_ms: int, parcel: Parcel) -> bool:
-        closed = close(profiles, watermark_ms)
-        for profile in closed:
-            quality = report([profile])
-            parcel.add(topics.QUALITY, quality.source.encode(), _encode(quality))
-            for measured in measurements(quality):
-                metrics.QUALITY.labels(quality.source, measured.dimension, measured.field or "").set(
-                    measured.value
-                )
-        return bool(closed)
+        """Publish closed windows, drop those whose report has arrived; whether anything is to be stored."""
+        changed = False
+        for profile in close(profiles, watermark_ms):
+            place = TP(profiles.topic, profiles.partition), profile.start_ms
+            sent = self._reported.get(place)
+            if sent is not None and sent.done():
+                del self._reported[place]
+                changed = True
+                continue
+            profiles.windows[profile.start_ms] = profile
+            if sent is None:
+                self._publish(profile, parcel)
+                self._reported[place] = parcel.delivered
+                changed = True
+        return changed
+
+    def _publish(self, profile: Profile, parcel: Parcel) -> None:
+        quality = report([profile])
+        parcel.add(topics.QUALITY, quality.source.encode(), _encode(quality))
+        for measured in measurements(quality):
+            metrics.QUALITY.labels(quality.source, measured.dimension, measured.field or "").set(
+                measured.value
+            )
 
     def _load(self, topic: str, partition: int) -> PartitionProfiles:
         value = self.table.load(partition, [topic.encode()])[0]

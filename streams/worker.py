@@ -12,7 +12,10 @@ import socket
 import sys
 import threading
 import time
-from typing import Final
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
 
 import faust
 from confluent_kafka import KafkaException
@@ -20,6 +23,7 @@ from confluent_kafka import KafkaException
 from models.path import warm_up
 from streams import kafka_admin
 from streams.broker import ping
+from streams.broker_log import BrokerLog
 from streams.errors import BrokerUnreachableError, RilletError, SettingsError
 from streams.flow import Flow
 from streams.health import Health
@@ -41,13 +45,14 @@ def run(settings: Settings) -> int:
     for name in ("faust", "mode", "streams.engine.transport"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(BrokerLog(settings.kafka.bootstrap_servers))
     _check_address(settings.worker)
+    _check_state_dir(settings.worker.state_dir)
     started = time.monotonic()
     warm_up(settings.path())
     log.info("kernels_ready seconds=%.1f", time.monotonic() - started)
     _wait_for_broker(settings)
-    kafka_admin.ensure(settings)
-    settings.worker.state_dir.mkdir(parents=True, exist_ok=True)
     flow = Flow(settings, _crash)
     health = Health(flow.missing, flow.refresh_gauges)
 
@@ -60,7 +65,9 @@ def run(settings: Settings) -> int:
 
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
-    worker = TimedWorker(flow.app, loglevel="WARNING", quiet=True, override_logging=False)
+    worker = TimedWorker(
+        flow.drain, health.stop, flow.app, loglevel="WARNING", quiet=True, override_logging=False
+    )
     try:
         worker.execute_from_commandline()
     except SystemExit as exit_:
@@ -71,15 +78,32 @@ def run(settings: Settings) -> int:
 
 
 class TimedWorker(faust.Worker):  # type: ignore[misc]
-    """Faust's worker, which ends even when the broker it wants to say good-bye to is gone."""
+    """Faust's worker without the spinner, which ends even when the broker it wants to say good-bye to is gone.
+
+    ``on_signal`` is told when it is to stop, ``on_end`` when all services have stopped.
+    """
+
+    def __init__(
+        self, on_signal: Callable[[], None], on_end: Callable[[], Awaitable[None]], *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.spinner = None
+        self._on_signal = on_signal
+        self._on_end = on_end
 
     def _schedule_shutdown(self, number: signal.Signals) -> None:
+        self._on_signal()
         watchdog = threading.Timer(
             STOP_TIMEOUT_S, _crash, [TimeoutError(f"no orderly end in {STOP_TIMEOUT_S:g} s")]
         )
         watchdog.daemon = True
         watchdog.start()
         super()._schedule_shutdown(number)
+
+    async def on_shutdown(self) -> None:
+        """Called last."""
+        await super().on_shutdown()
+        await self._on_end()
 
 
 def _check_address(worker: WorkerSettings) -> None:
@@ -94,10 +118,24 @@ def _check_address(worker: WorkerSettings) -> None:
         ) from error
 
 
+def _check_state_dir(path: Path) -> None:
+    probe = path / f".probe-{uuid.uuid4().hex}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"1")
+        probe.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"Nothing can be written to the state directory {path}: {error.strerror}.",
+            fix="Make it writable, make room there, or name another with worker.datadir (RILLET_DATADIR).",
+        ) from error
+
+
 def _wait_for_broker(settings: Settings) -> None:
     while True:
         try:
             ping(settings.kafka.client_conf(), timeout_s=RETRY_S)
+            kafka_admin.ensure(settings)
             return
         except (BrokerUnreachableError, KafkaException) as error:
             log.warning(

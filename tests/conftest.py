@@ -1,6 +1,7 @@
 """Brokers for every test that speaks Kafka.
 
-A test that asks for ``kafka`` runs against a real Apache Kafka, started once a session. Where Java or Maven
+A test that asks for ``kafka`` runs against a real Apache Kafka, started once a session; one that asks for
+``own_kafka`` has one for itself, which it may stop and kill. Where Java or Maven
 is missing it is skipped, except under ``RILLET_REQUIRE_KAFKA=1`` or ``CI``, where it fails.
 """
 
@@ -23,13 +24,23 @@ def kafka_is_required() -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "kafka" in getattr(item, "fixturenames", ()):
+        if {"kafka", "own_kafka"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("kafka")
 
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[broker.KafkaBroker]:
     """A real broker, shared: use ``unique`` names, and leave it running."""
+    yield from _started()
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[broker.KafkaBroker]:
+    """A real broker of the test's own, with empty topics."""
+    yield from _started()
+
+
+def _started() -> Iterator[broker.KafkaBroker]:
     with ExitStack() as stack:
         try:
             started = stack.enter_context(broker.kafka())

@@ -13,6 +13,11 @@ from schemas import headers, topics
 from schemas.headers import Headers
 from schemas.rejections import Reason, Rejection
 
+MAX_BYTES: Final = 2_500_000
+"""Of key, value and own headers together: what a compressed batch unpacks to may exceed what any topic takes."""
+KEPT_BYTES: Final = 1_000_000
+"""Of the value and the key each, of a record beyond ``MAX_BYTES``; its own headers are left out."""
+
 MAX_ATTEMPT_DIGITS: Final = 6
 """A header that claims more attempts than that is not ours."""
 
@@ -64,7 +69,10 @@ class DeadLetter(NamedTuple):
 
 
 def bury(rejected: Rejected) -> Outgoing:
-    """The dead letter of a refused record. It is stamped when sent: retention counts from there."""
+    """The dead letter of a refused record. It is stamped when sent: retention counts from there.
+
+    A record beyond ``MAX_BYTES`` is cut, and the header ``rillet.cut-from-bytes`` tells what it was.
+    """
     record, rejection = rejected
     own = [each for each in record.headers if each[0] != headers.ATTEMPT]
     added = headers.dead_letter(
@@ -75,7 +83,17 @@ def bury(rejected: Rejected) -> Outgoing:
         timestamp_ms=record.timestamp,
         attempt=_attempts(record.headers) + 1,
     )
-    return Outgoing(topics.DEAD_LETTER, record.key, record.value, own + added, None)
+    size = _size(record, own)
+    if size <= MAX_BYTES:
+        return Outgoing(topics.DEAD_LETTER, record.key, record.value, own + added, None)
+    key, value = (part and part[:KEPT_BYTES] for part in (record.key, record.value))
+    cut = [(headers.CUT_FROM_BYTES, b"%d" % size)]
+    return Outgoing(topics.DEAD_LETTER, key, value, cut + added, None)
+
+
+def _size(record: Record, own: Headers) -> int:
+    in_headers = sum(len(name) + len(value or b"") for name, value in own)
+    return len(record.key or b"") + len(record.value or b"") + in_headers
 
 
 def exhume(record: Record) -> DeadLetter | Rejection:

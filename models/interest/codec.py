@@ -8,7 +8,7 @@ InterestError
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import DecodeError
+from msgspec import DecodeError, Struct
 from msgspec.msgpack import Decoder, Encoder
 
 from models.interest.state import State
@@ -18,6 +18,18 @@ VERSION: Final = 1
 _PREFIX: Final = bytes([VERSION])
 _encode: Final = Encoder().encode
 _decode: Final = Decoder(State).decode
+
+
+class _Head(Struct, array_like=True):
+    """The first fields of ``State``; decoding leaves the rest alone."""
+
+    n_events: int
+    n_impressions: int
+    latest_ms: int
+    stamps: dict[str, int]
+
+
+_decode_head: Final = Decoder(_Head).decode
 
 
 class InterestError(Exception):
@@ -62,3 +74,10 @@ def decode(data: bytes) -> State:
             f"{len(data)} bytes of version {data[0]} do not decode ({error}): "
             "delete the table's local files, it is rebuilt from its changelog"
         ) from error
+
+
+def is_older(data: bytes, than: bytes) -> bool:
+    """Whether ``data`` was stored before ``than``, by their offset stamps: behind in some, ahead in none."""
+    stamps, others = _decode_head(memoryview(data)[1:]).stamps, _decode_head(memoryview(than)[1:]).stamps
+    behind = any(stamps.get(place, -1) < offset for place, offset in others.items())
+    return behind and all(offset <= others.get(place, -1) for place, offset in stamps.items())

@@ -32,6 +32,17 @@ _ENCODER: Final = msgspec.msgpack.Encoder(order="sorted")
 _DECODER: Final = msgspec.msgpack.Decoder(_Stored)
 
 
+class _Head(Struct, array_like=True, frozen=True):
+    """The first fields of ``_Stored``; decoding leaves the rest alone."""
+
+    topic: str
+    partition: int
+    stamp: int
+
+
+_HEAD_DECODER: Final = msgspec.msgpack.Decoder(_Head)
+
+
 def encode(profiles: PartitionProfiles) -> bytes:
     """Bytes to store. ``close`` first: between the two, a batch may have opened more windows than the cap."""
     stored = _Stored(
@@ -66,3 +77,9 @@ def decode(data: bytes, settings: QualitySettings) -> PartitionProfiles:
         closed_ms=stored.closed_ms,
         windows={profile.start_ms: profile for profile in stored.windows},
     )
+
+
+def is_older(data: bytes, than: bytes) -> bool:
+    """Whether ``data`` was stored before ``than``, by their offset stamps."""
+    stamp, other = (_HEAD_DECODER.decode(memoryview(each)[1:]).stamp for each in (data, than))
+    return stamp < other

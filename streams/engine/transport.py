@@ -15,6 +15,7 @@ from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
 from streams.engine.guard import OffsetGuard, Verdict
+from streams.engine.membership import Membership
 from streams.engine.unreadable import tolerate_unreadable_batches
 
 log = logging.getLogger(__name__)
@@ -207,6 +208,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         tolerate_unreadable_batches()
         return consumer
 
+    async def on_start(self) -> None:
+        """Start, and follow the heartbeats."""
+        await super().on_start()
+        if self.transport.membership is not None:
+            self.transport.membership.watch(self._consumer._coordinator)
+
 
 class BatchTransport(driver.Transport):  # type: ignore[misc]
     """Faust's aiokafka transport with batched source topics.
@@ -221,6 +228,7 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         *args: Any,
         batched_topics: frozenset[str],
         max_batch_records: int,
+        membership: Membership | None = None,
         on_guard: Callable[[str], None] = lambda _: None,
         on_lost: Callable[[str, int], None] = lambda *_: None,
         **kwargs: Any,
@@ -228,6 +236,7 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.batched_topics = batched_topics
         self.max_batch_records = max_batch_records
+        self.membership = membership
         self.on_guard = on_guard
         """Told the topic when the guard seeks a partition back."""
         self.on_lost = on_lost

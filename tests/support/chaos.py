@@ -18,7 +18,7 @@ from typing import Any, Self
 import msgspec
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from models.interest.codec import decode
+from models.interest.codec import decode, is_older
 from models.interest.evidence import touches
 from models.interest.fold import fold
 from models.interest.settings import InterestSettings
@@ -217,11 +217,12 @@ class Oracle:
         return Findings(lost, drifted, missing, strange, self._check_knowledge(), repeated)
 
     def _check_states(self, app_id: str) -> tuple[int, int]:
-        stored = {
-            message.key().decode(): decode(message.value())
-            for message in read_all(self._servers, f"{app_id}-interest-changelog")
-            if message.value() is not None
-        }
+        values: dict[str, bytes] = {}
+        for message in read_all(self._servers, f"{app_id}-interest-changelog"):
+            key, value = message.key().decode(), message.value()
+            if value is not None and not (key in values and is_older(value, values[key])):
+                values[key] = value  # as recovery does
+        stored = {key: decode(value) for key, value in values.items()}
         expected = self.expected_states()
         lost = sum(
             max(0, state.n_events - stored[u].n_events) if u in stored else state.n_events
