@@ -224,8 +224,8 @@ def test_a_refused_record_is_processed_by_a_replay_once_the_cause_is_gone(worker
     assert worker.stop() == 0
 
 
-ATTRIBUTES, CRC = 21, 17
-"""Byte positions in a record batch of format 2."""
+PREFIX, ATTRIBUTES, CRC = 16, 21, 17
+"""Byte positions in a record batch of format 2; the broker sets base offset and leader epoch, before PREFIX."""
 
 
 def raw_batch(*values: bytes, codec: int = 0, spoil: bool = False) -> bytes:
@@ -273,11 +273,11 @@ def test_a_batch_that_nobody_can_unpack_is_buried_and_the_next_one_read(
     assert worker.stop() == 0
     found = {int(header(letter, headers.ERROR_OFFSET)): letter for letter in letters(embedded)}
     assert {header(letter, headers.REASON) for letter in found.values()} == {"unreadable_batch"}
-    assert {offset: letter.value()[8:] for offset, letter in found.items()} == {
-        1: unknown[8:],
+    assert {offset: letter.value()[PREFIX:] for offset, letter in found.items()} == {
+        1: unknown[PREFIX:],
         2: b"",
-        3: damaged[8:],
-    }, "all but the base offset, which the broker sets"
+        3: damaged[PREFIX:],
+    }, "all but what the broker sets"
 
 
 def slates_of(servers: str, offset: int) -> list[str]:
