@@ -345,7 +345,7 @@ def kill_three_times(servers: str, datadir: Path, n: int, seed: int, wipe: bool 
                 time.sleep(rng.uniform(0.1, 0.8))
                 worker.kill()
                 if wipe:
-                    shutil.rmtree(datadir / "w1")
+                    shutil.rmtree(datadir / "w1", ignore_errors=True)  # a worker killed at once has none
                 worker.start()
         return _settle(oracle, app_id, worker, n)
 
