@@ -63,6 +63,7 @@ def run(settings: Settings) -> int:
             "worker_started id=%s health=http://%s:%d", settings.worker.id, settings.worker.web_host, port
         )
 
+    sys.setswitchinterval(0.0005)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
     worker = TimedWorker(

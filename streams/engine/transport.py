@@ -159,17 +159,18 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def perform_seek(self) -> None:
         """Seek to the commits and begin a new epoch of the guard there.
 
-        What was fetched before belongs to no epoch and is dropped, so partitions without a commit are sought to
-        their first record: else a batch dropped there would never come again.
+        Fetching goes on meanwhile, and what it brings before the epoch begins is dropped. So the epoch begins first and
+        the partitions are sought after it, once more, those without a commit to their first record: else what was
+        dropped would come again only when the guard meets a newer record.
         """
         await super().perform_seek()
         ours = [tp for tp in self.assignment() if tp.topic in self._transport.batched_topics]
         fresh = [tp for tp in ours if self._committed_offset[tp] is None]
         firsts = await self.earliest_offsets(*fresh) if fresh else {}
-        if firsts:
-            await self.seek_wait(firsts)
+        starts = {TP(*tp): firsts.get(tp, self._committed_offset[tp]) for tp in ours}
         self._ends.clear()
-        self._transport.guard.begin({TP(*tp): firsts.get(tp, self._committed_offset[tp]) for tp in ours})
+        self._transport.guard.begin(starts)
+        await self.seek_wait(starts)
 
     def ack(self, message: ConsumerMessage) -> bool:
         """Mark all records of a fetch as done. Fetches are acknowledged in order, so each covers all before it."""
