@@ -277,11 +277,8 @@ class PublishSettings(Section):
     """What is published, and how often."""
 
     slate_length: int = Field(20, ge=1, le=200, description="Items in a slate.")
-    candidates: int = Field(
-        100, ge=1, le=1_000, description="Candidates that each retrieval source may name for a slate."
-    )
     n_candidates: int = Field(
-        200, ge=1, le=10_000, description="Candidates that each retrieval source hands to ranking."
+        100, ge=1, le=10_000, description="Candidates that each retrieval source hands to ranking."
     )
     trending_interval_s: float = Field(10.0, ge=0.1, description="Seconds between two leaderboards.")
     related_interval_s: float = Field(

@@ -342,7 +342,8 @@ def kill_three_times(servers: str, datadir: Path, n: int, seed: int, wipe: bool 
         for i in _sending(oracle, n, seed):
             if i in kills:
                 oracle.flush()
-                time.sleep(rng.uniform(0.1, 0.8))
+                wait_for(worker.ready, "the worker is ready", worker=worker)
+                time.sleep(rng.uniform(0.05, 0.5))
                 worker.kill()
                 if wipe:
                     shutil.rmtree(datadir / "w1", ignore_errors=True)  # a worker killed at once has none
