@@ -82,8 +82,8 @@ class KnowledgeBase:
 
     def all_catalogued(self, item_ids: list[str]) -> bool:
         """Whether the catalogue has described every one of these items."""
-        index = self.vocabularies.items.lookup(item_ids)
-        return bool((index >= 0).all() and self.catalogued[index].all())
+        index_of, catalogued = self.vocabularies.items.index, self.catalogued
+        return all((i := index_of(item_id)) >= 0 and catalogued[i] for item_id in item_ids)
 
     def facts_of(self, item_id: str) -> Details | None:
         """What the catalogue says of an item, to fill in what an event leaves out.

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from streams.broker import kafka
 
-N_EVENTS = 20_000
+N_EVENTS = 12_000
 SCENARIOS = {
     "one worker, kill -9 three times": lambda servers, folder, seed: kill_three_times(
         servers, folder, N_EVENTS, seed

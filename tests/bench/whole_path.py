@@ -31,7 +31,9 @@ MAX_AHEAD = 4_000
 WARM_UP_SHARE = 0.1
 """Share of the run at its start that is left out."""
 
-SHOP = SimulateSettings(n_shoppers=50_000, n_items=10_000, events_per_s=5_000.0)
+SHOP = SimulateSettings(
+    n_shoppers=50_000, n_items=10_000, events_per_s=5_000.0, slice_events=8_192, oracle_share=0.0
+)
 
 
 class Load(threading.Thread):

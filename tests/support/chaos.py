@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from models.interest.codec import decode, is_older
 from models.interest.evidence import touches
@@ -191,7 +191,10 @@ class Oracle:
         ends: Counter[tuple[str, int]] = Counter()
         for topic, partition, offset in self.sent:
             ends[topic, partition] = max(ends[topic, partition], offset + 1)
-        committed = self._group(app_id).committed([TopicPartition(*tp) for tp in ends], timeout=10)
+        try:
+            committed = self._group(app_id).committed([TopicPartition(*tp) for tp in ends], timeout=10)
+        except KafkaException:  # the coordinator moves or loads when a broker has just started
+            return False
         return all(p.offset >= ends[p.topic, p.partition] for p in committed)
 
     def _group(self, app_id: str) -> Consumer:
