@@ -23,12 +23,19 @@ class Acknowledger:
 
     def __init__(self, tables: Sequence[StateTable], membership: Membership) -> None:
         self._membership = membership
+        self._n_waiting = 0
         self._unconfirmed: deque[tuple[float, dict[tuple[str, int], int]]] = deque()
         self._tables = {table.changelog: table for table in tables}
         self._queue: asyncio.Queue[tuple[faust.Event, Parcel, list[Served]]] = asyncio.Queue(MAX_IN_FLIGHT)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything handed over is acknowledged."""
+        return self._n_waiting == 0
+
     async def put(self, event: faust.Event, parcel: Parcel, served: list[Served]) -> None:
         """Hand over a sealed parcel; waits while too many are under way."""
+        self._n_waiting += 1
         await self._queue.put((event, parcel, served))
 
     async def run(self) -> None:
@@ -38,6 +45,7 @@ class Acknowledger:
             await parcel.delivered
             self._remember(parcel)
             event.ack()
+            self._n_waiting -= 1
             sent_s = np.array([each.timestamp_ms for each in served]) / 1000.0
             metrics.LATENCY.observe(np.maximum(time.time() - sent_s, 0.0))
             metrics.SLATES.labels("user").inc(len(served))

@@ -83,6 +83,8 @@ class Flow:
         self._sequence = OffsetSequence()
         self._started = asyncio.Event()
         self._draining = False
+        self._hungry = False
+        self.app.transport.is_idle = lambda: self._hungry and self.acknowledger.is_idle
         source = self.app.topic(*topics.BEHAVIOUR, schema=RecordBatchSchema())
         self.app.agent(source, name="shopper")(self._shopper)
         self.app.task(self._start)
@@ -101,7 +103,9 @@ class Flow:
         """Take batches as they come; one agent, so that batches of a partition stay in order."""
         await self._started.wait()
         await asyncio.gather(*(follower.caught_up for follower in self.followers))
+        self._hungry = True
         async for event in stream.noack().events():
+            self._hungry = False
             fetched: Fetched = event.value
             await self.membership.certain()
             for batch in fetched.batches:
@@ -109,6 +113,7 @@ class Flow:
                     raise GapError(f"{batch.tp}: a batch starts at {batch.starts_at}, which does not follow")
             parcel, served = self.take(fetched)
             await self.acknowledger.put(event, parcel, served)
+            self._hungry = True
 
     def take(self, fetched: Fetched) -> tuple[Parcel, list[Served]]:
         """Run the path over one fetch: fold and store each partition's batch, then serve all users at once."""

@@ -4,6 +4,7 @@ Changelog topics keep single messages: recovery reads them through the same cons
 """
 
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +25,10 @@ log = logging.getLogger(__name__)
 FETCH_MAX_WAIT_MS = 25
 """How long a broker may hold a fetch that finds nothing. Kafka answers as soon as a record comes, librdkafka's mock
 cluster only when the wait is over; Faust's 1,500 ms made slates of the embedded broker a second old."""
+
+
+VANISHED_S = 1.0
+"""How long records may be under way to an idle agent, seconds. Faust drops some around rebalances."""
 
 
 class RecordBatch(NamedTuple):
@@ -70,6 +75,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._ends: dict[TP, int] = {}
         """Offset that follows the last acknowledged record, by partition with anything to commit."""
+        self._done: dict[TP, int] = {}
+        """As ``_ends``, of every partition of this epoch, whether committed or not."""
+        self._idle_since: float | None = None
+        self._dropped: set[TP] = set()
+        """Partitions of which something fetched was not delivered: they are sought back before the next fetch."""
 
     @property
     def _transport(self) -> "BatchTransport":
@@ -80,6 +90,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Fetch what has arrived, never waiting to fill a batch."""
+        await self._fetch_again()
+        await self._fetch_vanished()
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
@@ -89,6 +101,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             return
         gathered: list[RecordBatch] = []
         room = self._transport.max_batch_records
+        self._dropped.update(TP(*tp) for tp in records if tp.topic in self._transport.batched_topics)
         for tp, fetched in records.items():
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
@@ -105,8 +118,41 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                     gathered, room = [], self._transport.max_batch_records
                 gathered.append(batch)
                 room -= len(batch.records)
+            if self._transport.guard.expected(tp) == fetched[-1].offset + 1:
+                self._dropped.discard(TP(*tp))
         if gathered:
             yield gathered[0].tp, self._fetched_message(gathered)
+
+    async def _fetch_again(self) -> None:
+        """Without this, records dropped around a rebalance would wait for the next one of their partition."""
+        guard, epoch = self._transport.guard, self._transport.guard.epoch
+        for tp in sorted(self._dropped):
+            if not self.flow_active or guard.epoch != epoch:
+                return
+            expected = guard.expected(tp)
+            if expected is not None and tp in self.assignment():
+                await self._seek(tp, expected)  # seek_wait would hang when the partition goes meanwhile
+            self._dropped.discard(tp)
+
+    async def _fetch_vanished(self) -> None:
+        """Seek back to what was delivered to Faust and never reached the agent, which has nothing to do."""
+        guard, now = self._transport.guard, time.monotonic()
+        vanished = {
+            tp: done
+            for tp, done in self._done.items()
+            if done < (guard.expected(tp) or done) and self.flow_active
+        }
+        if not vanished or not self._transport.is_idle():
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = now
+        elif now - self._idle_since > VANISHED_S:
+            self._idle_since = None
+            for tp in sorted(vanished.keys() & self.assignment()):
+                log.warning("fetch_vanished tp=%s from=%d to=%d", tp, vanished[tp], guard.expected(tp))
+                self._transport.on_guard(tp.topic)
+                guard.expect(tp, vanished[tp])
+                await self._seek(tp, vanished[tp])
 
     async def _chunks(self, tp: TP, fetched: list[Any]) -> AsyncIterator[RecordBatch]:
         size = self._transport.max_batch_records
@@ -140,6 +186,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     def _fetched_message(self, batches: list[RecordBatch]) -> ConsumerMessage:
         tp, last = batches[0].tp, batches[0].records[-1]
+        self._read_offset[tp] = None  # else Faust drops a fetch whose first partition was sought back
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -169,6 +216,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         firsts = await self.earliest_offsets(*fresh) if fresh else {}
         starts = {TP(*tp): firsts.get(tp, self._committed_offset[tp]) for tp in ours}
         self._ends.clear()
+        self._done = dict(starts)
+        self._idle_since = None
         self._transport.guard.begin(starts)
         await self.seek_wait(starts)
 
@@ -183,6 +232,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._unacked_messages.discard(message)
         if fetched.epoch == self._transport.guard.epoch:
             self._ends.update((batch.tp, batch.end) for batch in fetched.batches)
+            self._done.update((batch.tp, batch.end) for batch in fetched.batches)
         notify(self._waiting_for_ack)
         return True
 
@@ -238,6 +288,8 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]
         self.batched_topics = batched_topics
         self.max_batch_records = max_batch_records
         self.membership = membership
+        self.is_idle: Callable[[], bool] = lambda: False
+        """Whether the agent waits for records and all it caused is acknowledged."""
         self.on_guard = on_guard
         """Told the topic when the guard seeks a partition back."""
         self.on_lost = on_lost
