@@ -48,10 +48,6 @@ log = logging.getLogger(__name__)
 Crash = Callable[[BaseException], None]
 
 
-class GapError(RuntimeError):
-    """A batch did not follow the one before it: records would be lost. The worker must restart from its commits."""
-
-
 class ExpelledError(RilletError):
     """The consumer group went on without this worker, which must not write any more."""
 
@@ -80,7 +76,7 @@ class Flow:
             self.path.knowledge, self.outbox, settings.publish, settings.topics.partitions, self.owns
         )
         self._ingest_catalog = IngestCatalog(settings.ingest)
-        self._sequence = OffsetSequence()
+        self._sequence = OffsetSequence(self.app.transport.guard)
         self._started = asyncio.Event()
         self._draining = False
         self._hungry = False
@@ -108,12 +104,22 @@ class Flow:
             self._hungry = False
             fetched: Fetched = event.value
             await self.membership.certain()
-            for batch in fetched.batches:
-                if not self._sequence.follows(batch.tp, batch.epoch, batch.starts_at, batch.end):
-                    raise GapError(f"{batch.tp}: a batch starts at {batch.starts_at}, which does not follow")
+            fetched.batches[:] = [batch for batch in fetched.batches if self._follows(batch)]
             parcel, served = self.take(fetched)
             await self.acknowledger.put(event, parcel, served)
             self._hungry = True
+
+    def _follows(self, batch: RecordBatch) -> bool:
+        """Whether the batch may be taken; if not, the consumer goes back to what is missing before it."""
+        tp = batch.tp
+        if batch.epoch != self.app.transport.guard.epoch:
+            return False
+        if self._sequence.follows(tp, batch.epoch, batch.starts_at, batch.end):
+            return True
+        missing = self._sequence.expected(tp, batch.starts_at)
+        log.warning("fetch_missing tp=%s expected=%d found=%d", tp, missing, batch.starts_at)
+        self.app.consumer.fetch_again(tp, missing)
+        return False
 
     def take(self, fetched: Fetched) -> tuple[Parcel, list[Served]]:
         """Run the path over one fetch: fold and store each partition's batch, then serve all users at once."""

@@ -37,12 +37,15 @@ class OffsetGuard:
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.starts: dict[TP, int] = {}
+        """Where the partitions of this epoch began."""
         self._expected: dict[TP, int] = {}
         self._seeks: dict[TP, int] = {}
 
     def begin(self, starts: dict[TP, int]) -> None:
         """Begin a new epoch at these offsets; partitions not named are no longer ours."""
         self.epoch += 1
+        self.starts = dict(starts)
         self._expected = dict(starts)
         self._seeks.clear()
 
@@ -70,17 +73,28 @@ class OffsetGuard:
 
 
 class Sequence:
-    """The agent's own check that batches follow each other; a gap here is a broken invariant."""
+    """The agent's own check that batches follow each other, from the start of the epoch on.
 
-    def __init__(self) -> None:
+    Faust may drop a fetch on its way to the agent. What comes after it must wait until it has come again: state and
+    shared knowledge skip what lies below the offset they have reached.
+    """
+
+    def __init__(self, guard: OffsetGuard) -> None:
+        self._guard = guard
         self._epoch = -1
         self._next: dict[TP, int] = {}
 
     def follows(self, tp: TP, epoch: int, starts_at: int, end: int) -> bool:
-        """Whether a batch that covers ``starts_at`` up to, not including, ``end`` continues its partition."""
+        """Whether a batch that covers ``starts_at`` up to, not including, ``end`` leaves no gap before it."""
         if epoch != self._epoch:
             self._epoch = epoch
-            self._next.clear()
-        follows = self._next.get(tp, starts_at) == starts_at
-        self._next[tp] = end
-        return follows
+            self._next = dict(self._guard.starts)
+        expected = self.expected(tp, starts_at)
+        if starts_at > expected:
+            return False
+        self._next[tp] = max(expected, end)
+        return True
+
+    def expected(self, tp: TP, otherwise: int) -> int:
+        """The offset at which ``tp`` must go on."""
+        return self._next.get(tp, otherwise)

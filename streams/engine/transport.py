@@ -123,6 +123,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         if gathered:
             yield gathered[0].tp, self._fetched_message(gathered)
 
+    def fetch_again(self, tp: TP, offset: int) -> None:
+        """Go back to ``offset`` before the next fetch: what was delivered from there on did not reach the agent."""
+        self._transport.guard.expect(tp, offset)
+        self._transport.on_guard(tp.topic)
+        self._dropped.add(tp)
+
     async def _fetch_again(self) -> None:
         """Without this, records dropped around a rebalance would wait for the next one of their partition."""
         guard, epoch = self._transport.guard, self._transport.guard.epoch

@@ -51,15 +51,24 @@ def test_a_new_epoch_starts_at_the_commits_and_forgets_partitions_given_away():
     assert guard.expected(B) is None
 
 
-def test_the_agent_sees_a_batch_that_slipped_away():
-    sequence = Sequence()
+def test_the_agent_sees_a_batch_that_slipped_away_and_takes_it_when_it_comes_again():
+    sequence = Sequence(guarded(a=0, b=7))
     assert sequence.follows(A, epoch=1, starts_at=0, end=10)
     assert sequence.follows(B, epoch=1, starts_at=7, end=9)
+    assert not sequence.follows(A, epoch=1, starts_at=20, end=30)
+    assert sequence.expected(A, otherwise=20) == 10
     assert sequence.follows(A, epoch=1, starts_at=10, end=20)
-    assert not sequence.follows(A, epoch=1, starts_at=30, end=40)
+    assert sequence.follows(A, epoch=1, starts_at=20, end=30)
 
 
-def test_the_agent_starts_anew_with_each_epoch():
-    sequence = Sequence()
+def test_the_first_batch_of_an_epoch_must_start_where_the_epoch_does():
+    sequence = Sequence(guarded(a=5))
+    assert not sequence.follows(A, epoch=1, starts_at=8, end=10)
+    assert sequence.follows(A, epoch=1, starts_at=5, end=8)
+
+
+def test_a_batch_delivered_twice_leaves_no_gap_and_moves_nothing_back():
+    sequence = Sequence(guarded(a=0))
     assert sequence.follows(A, epoch=1, starts_at=0, end=10)
-    assert sequence.follows(A, epoch=2, starts_at=4, end=10)
+    assert sequence.follows(A, epoch=1, starts_at=0, end=10)
+    assert sequence.follows(A, epoch=1, starts_at=10, end=12)
