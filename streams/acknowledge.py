@@ -1,9 +1,14 @@
-"""Acknowledges fetches, in order, once everything they caused is on the broker."""
+"""Acknowledges fetches, in order, once everything they caused is on the broker.
+
+What a fetch changes and publishes at once is in its own parcel; what is counted for several fetches together comes in
+a later one, and the fetches are held until it has arrived as well.
+"""
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import faust
 import numpy as np
@@ -18,37 +23,60 @@ MAX_IN_FLIGHT = 8
 """Fetches whose delivery is awaited at the same time; the agent waits when there are more."""
 
 
+class _Delivery(NamedTuple):
+    number: int
+    """Of the fetch, or of the last one that was counted."""
+    parcel: Parcel
+    event: faust.Event | None
+    """None when fetches were counted."""
+    served: list[Served]
+
+
 class Acknowledger:
-    """A bounded queue between the agent, which goes on with the next fetch, and the deliveries of the last ones."""
+    """A bounded queue between the agent, which goes on with the next fetch, and the deliveries of the last ones.
+
+    Fetches are numbered in the order in which they were taken.
+    """
 
     def __init__(self, tables: Sequence[StateTable], membership: Membership) -> None:
         self._membership = membership
-        self._n_waiting = 0
         self._unconfirmed: deque[tuple[float, dict[tuple[str, int], int]]] = deque()
         self._tables = {table.changelog: table for table in tables}
-        self._queue: asyncio.Queue[tuple[faust.Event, Parcel, list[Served]]] = asyncio.Queue(MAX_IN_FLIGHT)
+        self._queue: asyncio.Queue[_Delivery] = asyncio.Queue(MAX_IN_FLIGHT)
+        self._held: deque[tuple[int, faust.Event]] = deque()
+        """Fetches delivered, not counted yet, by their numbers."""
+        self._n_open = 0
 
     @property
     def is_idle(self) -> bool:
         """Whether everything handed over is acknowledged."""
-        return self._n_waiting == 0
+        return self._n_open == 0
 
-    async def put(self, event: faust.Event, parcel: Parcel, served: list[Served]) -> None:
-        """Hand over a sealed parcel; waits while too many are under way."""
-        self._n_waiting += 1
-        await self._queue.put((event, parcel, served))
+    async def put(self, number: int, event: faust.Event, parcel: Parcel, served: list[Served]) -> None:
+        """Hand over a sealed parcel of one fetch; waits while too many are under way."""
+        self._n_open += 1
+        await self._queue.put(_Delivery(number, parcel, event, served))
+
+    async def put_counted(self, number: int, parcel: Parcel) -> None:
+        """Hand over what was counted for the fetches up to ``number``."""
+        await self._queue.put(_Delivery(number, parcel, None, []))
 
     async def run(self) -> None:
         """Serve the queue; a delivery that fails ends it with the broker's error, and with it the worker."""
         while True:
-            event, parcel, served = await self._queue.get()
-            await parcel.delivered
-            self._remember(parcel)
-            event.ack()
-            self._n_waiting -= 1
-            sent_s = np.array([each.timestamp_ms for each in served]) / 1000.0
-            metrics.LATENCY.observe(np.maximum(time.time() - sent_s, 0.0))
-            metrics.SLATES.labels("user").inc(len(served))
+            delivery = await self._queue.get()
+            await delivery.parcel.delivered
+            self._remember(delivery.parcel)
+            if delivery.event is None:
+                self._acknowledge(delivery.number)
+            else:
+                self._held.append((delivery.number, delivery.event))
+                _measure(delivery.served)
+
+    def _acknowledge(self, number: int) -> None:
+        while self._held and self._held[0][0] <= number:
+            self._held.popleft()[1].ack()
+            self._n_open -= 1
 
     def _remember(self, parcel: Parcel) -> None:
         """Mark changelog offsets as held by RocksDB once a later heartbeat shows that no one else wrote before them."""
@@ -56,3 +84,9 @@ class Acknowledger:
         while self._unconfirmed and self._unconfirmed[0][0] < self._membership.confirmed_at:
             for (changelog, partition), offset in self._unconfirmed.popleft()[1].items():
                 self._tables[changelog].persisted(partition, offset)
+
+
+def _measure(served: list[Served]) -> None:
+    sent_s = np.array([each.timestamp_ms for each in served]) / 1000.0
+    metrics.LATENCY.observe(np.maximum(time.time() - sent_s, 0.0))
+    metrics.SLATES.labels("user").inc(len(served))

@@ -2,11 +2,11 @@
 
 ::
 
-    events.* ──► shopper: Fetched ──► Path.absorb, each RecordBatch ──┬─► table interest (+ changelog)
-                                                                     ├─► knowledge.interactions ──► all KnowledgeBases
-                                                                     ├─► events.dead-letter
-                                                                     └─► table quality (+ changelog), metrics.quality
-                                  └─► Path.serve, all users at once ────► recommendations.user
+    events.* ──► shopper: Fetched ──► Path.absorb ──┬─► table interest (+ changelog)
+                                          │         ├─► knowledge.interactions ──► all KnowledgeBases
+                                          │         ├─► events.dead-letter
+                                          ▼         └─► table quality (+ changelog), metrics.quality, now and then
+                                     Path.serve ──────► recommendations.user
     catalog.items ──► follower ──► KnowledgeBase
     KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
 
@@ -18,14 +18,15 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
+from models.absorb import Absorbed
 from models.ingest import IngestCatalog
 from models.ingest.dead_letter import bury
 from models.ingest.record import Rejected
 from models.interest.codec import is_older as state_is_older
 from models.knowledge import facts as knowledge_facts
-from models.path import Absorbed, Path, Served
+from models.path import Path, Served
 from models.quality.codec import is_older as profiles_are_older
 from schemas import topics
 from schemas.catalog import Promotion
@@ -46,6 +47,11 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 Crash = Callable[[BaseException], None]
+
+COUNT_EVERY_S: Final = 0.25
+"""How often the quality of what was taken is counted, and the fetches acknowledged with it."""
+
+CLOSE_QUIET_S: Final = 1.0
 
 
 class ExpelledError(RilletError):
@@ -80,6 +86,7 @@ class Flow:
         self._started = asyncio.Event()
         self._draining = False
         self._hungry = False
+        self._n_taken = 0
         self.app.transport.is_idle = lambda: self._hungry and self.acknowledger.is_idle
         source = self.app.topic(*topics.BEHAVIOUR, schema=RecordBatchSchema())
         self.app.agent(source, name="shopper")(self._shopper)
@@ -89,7 +96,7 @@ class Flow:
         for follower in self.followers:
             follower.start()
         self._started.set()
-        beside = (self.acknowledger.run, self.publisher.run, self._close_quality_windows)
+        beside = (self.acknowledger.run, self.publisher.run, self._count_quality)
         self._tasks = [asyncio.create_task(self._supervised(work())) for work in beside]
 
     async def _shopper(self, stream: Any) -> None:
@@ -106,7 +113,7 @@ class Flow:
             await self.membership.certain()
             fetched.batches[:] = [batch for batch in fetched.batches if self._follows(batch)]
             parcel, served = self.take(fetched)
-            await self.acknowledger.put(event, parcel, served)
+            await self.acknowledger.put(self._n_taken, event, parcel, served)
             self._hungry = True
 
     def _follows(self, batch: RecordBatch) -> bool:
@@ -122,38 +129,33 @@ class Flow:
         return False
 
     def take(self, fetched: Fetched) -> tuple[Parcel, list[Served]]:
-        """Run the path over one fetch: fold and store each partition's batch, then serve all users at once."""
+        """Run the path over one fetch."""
         lap, now_ms = metrics.Laps(), int(time.time() * 1000)
         parcel = self.outbox.parcel()
-        absorbed = [self._absorb(batch, parcel, now_ms, lap) for batch in fetched.batches]
-        causes = [cause for each in absorbed for cause in each.causes]
-        served = self.path.serve(causes, now_ms, lap)
+        batches = [batch.records for batch in fetched.batches]
+        absorbed = self.path.absorb(batches, self.interest.load, now_ms, lap)
+        for partition, states in absorbed.states.items():
+            self.interest.store(partition, states, parcel)
+        lap("store")
+        served = self.path.serve(absorbed.causes, now_ms, lap)
         for each in served:
             parcel.add(*slate_record(each.slate))
         lap("publish")
-        for batch in absorbed:
-            self._report(batch, parcel)
+        self._report(absorbed, fetched.epoch, parcel)
         lap("report")
         parcel.seal()
+        self._n_taken += 1
         return parcel, served
 
-    def _absorb(self, batch: RecordBatch, parcel: Parcel, now_ms: int, lap: metrics.Laps) -> Absorbed:
-        topic, partition = batch.tp
-        absorbed = self.path.absorb(
-            batch.records, lambda keys: self.interest.load(partition, keys), now_ms, lap
-        )
-        self.interest.store(partition, absorbed.states, parcel)
-        lap("store")
-        metrics.count(topic, batch.records, absorbed)
-        return absorbed
-
-    def _report(self, absorbed: Absorbed, parcel: Parcel) -> None:
-        for rejected in absorbed.quality.ingested.rejected:
-            _bury(rejected, parcel)
+    def _report(self, absorbed: Absorbed, epoch: int, parcel: Parcel) -> None:
         if absorbed.facts.items:
             for key, value in knowledge_facts.records(absorbed.facts):
                 parcel.add(topics.INTERACTIONS, key, value)
-        self.quality.observe(absorbed.quality, parcel)
+        for batch in absorbed.quality:
+            for rejected in batch.ingested.rejected:
+                _bury(rejected, parcel)
+            self.quality.add(batch, epoch)
+        metrics.count(absorbed)
 
     def missing(self) -> list[str]:
         """What keeps this worker from being ready."""
@@ -192,16 +194,23 @@ class Flow:
         for record in records:
             if record.key is None or record.value is None:
                 continue
-            topic, partition, last_offset = knowledge_facts.place(record.key)
-            if last_offset > self.path.knowledge.learned_to.get((topic, partition), -1):
+            if self.path.knowledge.is_news(knowledge_facts.places(record.key)):
                 self.path.knowledge.learn(knowledge_facts.decode(record.value))
 
-    async def _close_quality_windows(self) -> None:
+    async def _count_quality(self) -> None:
+        closed_at = 0.0
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(COUNT_EVERY_S)
             await self.membership.certain()
-            if self.app.tables.actives_ready:
-                await self.quality.close_quiet(self.app.consumer.assignment())
+            guard = self.app.transport.guard
+            if not self.acknowledger.is_idle:
+                number, parcel = self._n_taken, self.outbox.parcel()
+                self.quality.count(guard.epoch, parcel)
+                parcel.seal()
+                await self.acknowledger.put_counted(number, parcel)
+            if self.app.tables.actives_ready and time.monotonic() - closed_at > CLOSE_QUIET_S:
+                closed_at = time.monotonic()
+                await self.quality.close_quiet(self.app.consumer.assignment(), guard.epoch)
 
     def refresh_gauges(self) -> None:
         """Bring the gauges that are read, not counted, up to date."""

@@ -2,15 +2,14 @@
 
 import time
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 from faust.types import TP
 from prometheus_client import Counter, Gauge, Histogram
 
-from models.ingest.record import Record
+from models.absorb import Absorbed
 from models.interest.fold import Outcome
-from models.path import Absorbed
 from streams.histogram import ArrayHistogram
 
 LATENCY_BUCKETS: Final = (
@@ -84,21 +83,28 @@ class Laps:
         self._last = now
 
 
-def count(topic: str, records: Sequence[Record], absorbed: Absorbed) -> None:
+def count(absorbed: Absorbed) -> None:
     """Count one micro-batch."""
-    ingested = absorbed.quality.ingested
-    RECORDS.labels(topic).inc(len(records))
-    BATCH_RECORDS.observe(len(records))
-    ACCEPTED.labels(topic).inc(len(ingested.accepted))
-    for reason, n in Tally(rejected.rejection.reason for rejected in ingested.rejected).items():
-        REJECTED.labels(topic, reason).inc(n)
-    DUPLICATES.labels(topic).inc(absorbed.outcomes.count(Outcome.DUPLICATE))
-    REPLAYED.labels(topic).inc(absorbed.outcomes.count(Outcome.REPLAYED))
-    UNKNOWN_FIELDS.labels(topic).inc(sum(ingested.unknown_fields.values()))
-    if ingested.accepted:
-        EVENT_TIME.labels(topic).set(ingested.accepted[-1].event.time_ms / 1000.0)
-    if absorbed.states:
-        STATE_BYTES.observe(len(absorbed.states[-1][1]))
+    start = n_records = 0
+    for topic, _, ingested, *_ in absorbed.quality:
+        n_accepted, n_rejected = len(ingested.accepted), len(ingested.rejected)
+        outcomes = absorbed.outcomes[start : start + n_accepted]
+        start += n_accepted
+        n_records += n_accepted + n_rejected
+        RECORDS.labels(topic).inc(n_accepted + n_rejected)
+        if n_accepted:
+            ACCEPTED.labels(topic).inc(n_accepted)
+            EVENT_TIME.labels(topic).set(ingested.accepted[-1].event.time_ms / 1000.0)
+        for reason, n in Tally(rejected.rejection.reason for rejected in ingested.rejected).items():
+            REJECTED.labels(topic, reason).inc(n)
+        for outcome, metric in ((Outcome.DUPLICATE, DUPLICATES), (Outcome.REPLAYED, REPLAYED)):
+            if outcome in outcomes:
+                metric.labels(topic).inc(outcomes.count(outcome))
+        if ingested.unknown_fields:
+            UNKNOWN_FIELDS.labels(topic).inc(sum(ingested.unknown_fields.values()))
+    BATCH_RECORDS.observe(n_records)
+    for states in absorbed.states.values():
+        STATE_BYTES.observe(len(states[-1][1]))
 
 
 def watch_offsets(consumer: Any, topics: Iterable[str]) -> None:

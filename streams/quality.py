@@ -2,6 +2,8 @@
 
 One value a source topic, in the table partition of the same number: counted once, whatever is redelivered. A closed
 window stays in it until the broker has its report, so a crash in between publishes it again, with the same id.
+
+Batches are counted some at a time, which costs a fraction; their fetches are acknowledged when that is on the broker.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ import msgspec
 from faust.types import TP
 
 from models.quality.codec import decode, encode
-from models.quality.observe import QualityBatch, observe
+from models.quality.observe import QualityBatch, join, observe
 from models.quality.partition import PartitionProfiles, close, watermark
 from models.quality.profile import Profile
 from models.quality.report import measurements, report
@@ -35,19 +37,33 @@ class QualityBook:
         self._assigned: set[TP] = set()
         self._reported: dict[tuple[TP, int], asyncio.Future[None]] = {}
         """Deliveries of the reports on closed windows, by the window's start."""
+        self._waiting: dict[TP, list[QualityBatch]] = {}
+        self._epoch = -1
 
-    def observe(self, batch: QualityBatch, parcel: Parcel) -> None:
-        """Count a batch; windows that its event times close go into the parcel."""
-        profiles = self._load(batch.topic, batch.partition)
-        observe(profiles, batch)
-        self._close(profiles, profiles.watermark_ms, parcel)
-        self._store(profiles, parcel)
-        self._open.add(TP(batch.topic, batch.partition))
+    def add(self, batch: QualityBatch, epoch: int) -> None:
+        """Keep a batch of this epoch until ``count``. Those of earlier ones will be delivered again."""
+        if epoch != self._epoch:
+            self._waiting.clear()
+            self._epoch = epoch
+        self._waiting.setdefault(TP(batch.topic, batch.partition), []).append(batch)
 
-    async def close_quiet(self, assignment: set[TP]) -> None:
+    def count(self, epoch: int, parcel: Parcel) -> None:
+        """Count what waits, if this is still its epoch; windows that event times close go into the parcel."""
+        waiting, self._waiting = self._waiting, {}
+        if epoch != self._epoch:
+            return
+        for tp, batches in waiting.items():
+            profiles = self._load(tp.topic, tp.partition)
+            observe(profiles, join(batches))
+            self._close(profiles, profiles.watermark_ms, parcel)
+            self._store(profiles, parcel)
+            self._open.add(tp)
+
+    async def close_quiet(self, assignment: set[TP], epoch: int) -> None:
         """Close the windows of partitions from which nothing comes any more."""
         self._adopt({tp for tp in assignment if tp.topic in topics.BEHAVIOUR})
         parcel = self._outbox.parcel()
+        self.count(epoch, parcel)
         now_ms = int(time.time() * 1000)
         for tp in sorted(self._open):
             profiles = self._load(tp.topic, tp.partition)

@@ -81,7 +81,7 @@ class _Source:
                 if fault is not None:
                     rejected.append(Rejected(record, fault))
                     continue
-            accepted.append(Accepted(record.offset, event))
+            accepted.append(Accepted(record.offset, record.timestamp, event))
             if body is None:
                 unknown += dropped
             else:

@@ -44,6 +44,8 @@ class Accepted(NamedTuple):
     """An event that passed every check, and where it came from."""
 
     offset: int
+    timestamp: int
+    """The record's."""
     event: AnyEvent
 
 

@@ -14,7 +14,7 @@ from models.interest.evidence import Details
 from models.interest.terms import terms
 from models.kinds import Kind
 from models.knowledge.attributes import Attributes
-from models.knowledge.facts import Facts
+from models.knowledge.facts import Facts, Place
 from models.knowledge.rebuying import Rebuying
 from models.knowledge.settings import KnowledgeSettings
 from models.knowledge.vocabulary import Vocabularies, Vocabulary
@@ -63,14 +63,21 @@ class KnowledgeBase:
 
     def learn(self, facts: Facts) -> None:
         """Apply what is new in ``facts``."""
-        at = facts.topic, facts.partition
-        learned_to = self.learned_to.get(at, -1)
-        if facts.last_offset <= learned_to:
+        if not self.is_news(facts.places):
             return
-        self.learned_to[at] = facts.last_offset
-        fresh = facts.column("offset") > learned_to
+        before = [self._learned_to(place) for place in facts.places]
+        for (topic, partition, last_offset), learned_to in zip(facts.places, before, strict=True):
+            self.learned_to[topic, partition] = max(last_offset, learned_to)
+        fresh = facts.column("offset") > np.array(before, np.int64)[facts.column("place")]
         if fresh.any():
             self._apply(facts, np.flatnonzero(fresh).astype(np.int32))
+
+    def is_news(self, places: Sequence[Place]) -> bool:
+        """Whether facts that cover ``places`` may hold anything not learned yet."""
+        return any(place.last_offset > self._learned_to(place) for place in places)
+
+    def _learned_to(self, place: Place) -> int:
+        return self.learned_to.get((place.topic, place.partition), -1)
 
     def describe(self, items: list[tuple[str, Item | None]]) -> None:
         """Apply catalogue entries, each in place of the one before; None is a removal: no longer available."""
@@ -165,7 +172,7 @@ class KnowledgeBase:
                 column[item[heard]] = of_row[heard]
             for source in self.sources:
                 source.update(Interactions._make(column[run] for column in batch))
-        self._learn_purchases(facts.column("offset")[rows], batch)
+        self._learn_purchases(facts.column("place")[rows], facts.column("offset")[rows], batch)
         self.n_interactions += len(rows)
         self.latest_s = max(self.latest_s, float(time_s.max(initial=0.0)))
 
@@ -174,12 +181,13 @@ class KnowledgeBase:
         heard = ~np.isnan(price) & (self.catalogued[item] & PRICE == 0)
         self.attributes.log_price[item[heard]] = np.log1p(price[heard])
 
-    def _learn_purchases(self, offset: I64, batch: Interactions) -> None:
+    def _learn_purchases(self, place: I32, offset: I64, batch: Interactions) -> None:
         """Count who bought what; two lines of one order for the same item are one purchase."""
         bought = np.flatnonzero(batch.kind == Kind.PURCHASE)
         if not len(bought):
             return
-        _, first = np.unique(np.stack([offset[bought], batch.item[bought]]), axis=1, return_index=True)
+        orders = np.stack([place[bought], offset[bought], batch.item[bought]])
+        _, first = np.unique(orders, axis=1, return_index=True)
         bought = bought[np.sort(first)]
         self.rebuying.update(batch.user[bought], batch.item[bought])
 

@@ -1,7 +1,7 @@
 """Facts: what one micro-batch adds to the shared knowledge, in a form that crosses processes.
 
-A worker learns from its own facts at once and publishes them; the others learn from the topic. Offsets ride along, so
-that a fact read twice is learned once. Item-level knowledge only: user ids travel as 64-bit hashes.
+A worker learns from its own facts at once and publishes them; the others learn from the topic. Places and offsets ride
+along, so that a fact read twice is learned once. Item-level knowledge only: user ids travel as 64-bit hashes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,25 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-FACTS_VERSION = 1
+FACTS_VERSION = 2
 
 MAX_RECORD_BYTES = 2_000_000
 """Larger values travel as several: a broker's limit must never stop a worker over a batch of large orders."""
 
 
+class Place(NamedTuple):
+    """A source partition, and the last offset covered there, even where it brought no interaction."""
+
+    topic: str
+    partition: int
+    last_offset: int
+
+
 class Interaction(NamedTuple):
     """One positive interaction with one item, as interest folding saw it."""
 
+    place: int
+    """Which of the places it came from."""
     offset: int
     user: int
     session: int
@@ -44,19 +54,17 @@ class ItemHint(Struct, frozen=True, array_like=True):
 
 
 class Facts(Struct, frozen=True, array_like=True):
-    """Columns as little-endian bytes; ``items``, ``queries`` and ``segments`` are the distinct values they index.
+    """Columns as little-endian bytes; the lists are the distinct values that they index.
 
     An item is there once for each different thing that events said of it, so that every row keeps its own.
     """
 
     version: int
-    topic: str
-    partition: int
-    last_offset: int
-    """Last source offset that these facts cover, even where it brought no interaction."""
+    places: list[Place]
     items: list[ItemHint]
     queries: list[str]
     segments: list[str]
+    place: bytes
     offset: bytes
     user: bytes
     session: bytes
@@ -72,6 +80,7 @@ class Facts(Struct, frozen=True, array_like=True):
 
 
 COLUMNS: dict[str, np.dtype[Any]] = {
+    "place": np.dtype("<i4"),
     "offset": np.dtype("<i8"),
     "user": np.dtype("<u8"),
     "session": np.dtype("<u8"),
@@ -87,35 +96,29 @@ class UnknownFactsVersionError(ValueError):
     """The facts come from a newer Rillet: upgrade this worker, or let the newer ones run alone."""
 
 
-def gather(topic: str, partition: int, last_offset: int, rows: Sequence[Interaction]) -> Facts:
+def gather(places: Sequence[Place], rows: Sequence[Interaction]) -> Facts:
     """Turn rows into columns; what is distinct keeps the order in which it first appears."""
     hints: dict[ItemHint, int] = {}
     queries: dict[str, int] = {}
     segments: dict[str, int] = {}
-    item = np.empty(len(rows), COLUMNS["item"])
-    query = np.empty(len(rows), COLUMNS["query"])
-    segment = np.empty(len(rows), COLUMNS["segment"])
-    for i, row in enumerate(rows):
-        item[i] = hints.setdefault(ItemHint(row.item_id, row.category, row.brand, row.price), len(hints))
-        query[i] = -1 if row.query is None else queries.setdefault(row.query, len(queries))
-        segment[i] = -1 if row.segment is None else segments.setdefault(row.segment, len(segments))
-    return Facts(
-        FACTS_VERSION,
-        topic,
-        partition,
-        last_offset,
-        list(hints),
-        list(queries),
-        list(segments),
-        np.array([r.offset for r in rows], COLUMNS["offset"]).tobytes(),
-        np.array([r.user for r in rows], COLUMNS["user"]).tobytes(),
-        np.array([r.session for r in rows], COLUMNS["session"]).tobytes(),
-        item.tobytes(),
-        np.array([r.kind for r in rows], COLUMNS["kind"]).tobytes(),
-        np.array([r.time_ms for r in rows], COLUMNS["time_ms"]).tobytes(),
-        query.tobytes(),
-        segment.tobytes(),
-    )
+    item, query, segment = [], [], []
+    for row in rows:
+        item.append(hints.setdefault(ItemHint(row.item_id, row.category, row.brand, row.price), len(hints)))
+        query.append(-1 if row.query is None else queries.setdefault(row.query, len(queries)))
+        segment.append(-1 if row.segment is None else segments.setdefault(row.segment, len(segments)))
+    columns = {
+        "place": [row.place for row in rows],
+        "offset": [row.offset for row in rows],
+        "user": [row.user for row in rows],
+        "session": [row.session for row in rows],
+        "item": item,
+        "kind": [row.kind for row in rows],
+        "time_ms": [row.time_ms for row in rows],
+        "query": query,
+        "segment": segment,
+    }
+    packed = {name: np.array(column, COLUMNS[name]).tobytes() for name, column in columns.items()}
+    return Facts(FACTS_VERSION, list(places), list(hints), list(queries), list(segments), **packed)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -124,31 +127,32 @@ _decoder = msgspec.msgpack.Decoder(Facts)
 
 def record(facts: Facts) -> tuple[bytes, bytes]:
     """Key and value of the record that carries ``facts``; the key alone tells whether they are new to a reader."""
-    return f"{facts.topic} {facts.partition} {facts.last_offset}".encode(), _encoder.encode(facts)
+    places = (f"{topic} {partition} {last_offset}" for topic, partition, last_offset in facts.places)
+    return ",".join(places).encode(), _encoder.encode(facts)
 
 
 def records(facts: Facts, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of ``facts``, halved until a value fits; all that came of one event stays together."""
     key, value = record(facts)
-    offset = facts.column("offset")
+    place, offset = facts.column("place"), facts.column("offset")
     middle = len(offset) // 2
-    cuts = 1 + np.flatnonzero(offset[1:] != offset[:-1])
+    cuts = 1 + np.flatnonzero((offset[1:] != offset[:-1]) | (place[1:] != place[:-1]))
     if len(value) <= max_bytes or not len(cuts):
         yield key, value
         return
     cut = int(cuts[np.argmin(np.abs(cuts - middle))])
-    yield from records(_part(facts, slice(0, cut), int(offset[cut - 1])), max_bytes)
-    yield from records(_part(facts, slice(cut, None), facts.last_offset), max_bytes)
+    yield from records(_part(facts, slice(0, cut), ends=False), max_bytes)
+    yield from records(_part(facts, slice(cut, None), ends=True), max_bytes)
 
 
-def place(key: bytes) -> tuple[str, int, int]:
-    """Source topic, partition and last offset of the facts under ``key``."""
-    topic, partition, last_offset = key.decode().split(" ")
-    return topic, int(partition), int(last_offset)
+def places(key: bytes) -> list[Place]:
+    """What the facts under ``key`` cover."""
+    parts = (place.split(" ") for place in key.decode().split(","))
+    return [Place(topic, int(partition), int(last_offset)) for topic, partition, last_offset in parts]
 
 
-def _part(facts: Facts, rows: slice, last_offset: int) -> Facts:
-    """Some of the rows, with the strings that they name."""
+def _part(facts: Facts, rows: slice, *, ends: bool) -> Facts:
+    """Some of the rows, with the strings that they name; the part that ``ends`` covers what the whole does."""
     columns = {name: facts.column(name)[rows] for name in COLUMNS}
     kept: dict[str, list[Any]] = {}
     for name, strings in (("item", facts.items), ("query", facts.queries), ("segment", facts.segments)):
@@ -157,9 +161,13 @@ def _part(facts: Facts, rows: slice, last_offset: int) -> Facts:
         kept[name] = [strings[code] for code in used]
         codes = np.searchsorted(used, columns[name])
         columns[name] = np.where(columns[name] < 0, -1, codes).astype(COLUMNS[name])
+    covered = facts.places
+    if not ends:
+        reached = dict(zip(columns["place"].tolist(), columns["offset"].tolist(), strict=True))
+        covered = [place._replace(last_offset=reached.get(i, -1)) for i, place in enumerate(covered)]
     return msgspec.structs.replace(
         facts,
-        last_offset=last_offset,
+        places=covered,
         items=kept["item"],
         queries=kept["query"],
         segments=kept["segment"],

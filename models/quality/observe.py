@@ -6,12 +6,12 @@ It does not judge (a report does) and looks nothing up: duplicates, catalogue an
 from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ingest.record import Ingested, Rejected
+from models.ingest.record import Accepted, Ingested, Rejected
 from models.quality.fields import blamed, count_filled
 from models.quality.lag import tally
 from models.quality.partition import PartitionProfiles
@@ -43,6 +43,36 @@ class QualityBatch(NamedTuple):
     """(n,) YES when the user had viewed every item of the purchase, NOT_APPLICABLE to other events."""
     now_ms: int
     """When the batch was taken, in place of record timestamps that are missing (below 0) or later."""
+
+
+def join(batches: Sequence[QualityBatch]) -> QualityBatch:
+    """Batches of one partition, in their order, as one, taken when the last was; what came twice is left out."""
+    if len(batches) == 1:
+        return batches[0]
+    accepted: list[Accepted] = []
+    rejected: list[Rejected] = []
+    unknown: dict[str, int] = {}
+    kept = []
+    for batch in batches:
+        last = max(accepted[-1].offset if accepted else -1, rejected[-1].record.offset if rejected else -1)
+        first = bisect_right(batch.ingested.accepted, last, key=_OFFSET)
+        kept.append(slice(first, None))
+        accepted += batch.ingested.accepted[first:]
+        rejected += batch.ingested.rejected[
+            bisect_right(batch.ingested.rejected, last, key=_rejected_offset) :
+        ]
+        add(unknown, batch.ingested.unknown_fields)
+
+    def whole(column: str) -> Any:
+        return np.concatenate([getattr(b, column)[new] for b, new in zip(batches, kept, strict=True)])
+
+    return batches[-1]._replace(
+        ingested=Ingested(accepted, rejected, unknown),
+        timestamps_ms=whole("timestamps_ms"),
+        duplicate=whole("duplicate"),
+        known_item=whole("known_item"),
+        viewed_before=whole("viewed_before"),
+    )
 
 
 def observe(profiles: PartitionProfiles, batch: QualityBatch) -> None:
@@ -117,9 +147,9 @@ def _above(stamp: int, batch: QualityBatch) -> tuple[_Events, _RejectedRecords]:
     accepted = batch.ingested.accepted[first:]
     rejected = batch.ingested.rejected
     rejected = rejected[bisect_right(rejected, stamp, key=_rejected_offset) :]
-    times = np.fromiter((_TIME_MS(event) for _, event in accepted), np.int64, len(accepted))
+    times = np.fromiter((_TIME_MS(each.event) for each in accepted), np.int64, len(accepted))
     events = _Events(
-        all=[event for _, event in accepted],
+        all=[each.event for each in accepted],
         offsets=np.fromiter(map(_OFFSET, accepted), np.int64, len(accepted)),
         times_ms=times,
         lags_ms=_credible(batch.timestamps_ms[first:], batch.now_ms) - times,

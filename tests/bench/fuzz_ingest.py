@@ -253,7 +253,7 @@ def check(batch: list[Record], ingested: Ingested) -> None:
     by_offset = {each.offset: each for each in batch}
     assert all(by_offset[each.offset] is each for each in refused)
     assert all(each.rejection.detail for each in ingested.rejected)
-    for offset, event in ingested.accepted:
+    for offset, _, event in ingested.accepted:
         assert event.user_id.encode() == by_offset[offset].key
 
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.absorb import Absorbed
 from models.ingest.settings import Format, IngestSettings
 from models.interest.codec import decode, encode
 from models.interest.fold import Outcome, fold
@@ -22,7 +23,7 @@ from models.interest.queries import queries
 from models.interest.settings import InterestSettings
 from models.interest.state import State
 from models.knowledge.settings import KnowledgeSettings
-from models.path import EXAMPLE_MS, Absorbed, Path, Served, warm_up
+from models.path import EXAMPLE_MS, Path, Served, warm_up
 from models.path_settings import PathSettings
 from models.rank.settings import RankSettings
 from models.retrieve.settings import CovisitationSettings, RetrieveSettings, SessionKnnSettings
@@ -109,14 +110,14 @@ class Shop:
             made.append(Given(topic, 3, offset, event.time_ms, event.user_id.encode(), value))
         return made
 
-    def step(self, records: Sequence[Given]) -> Step:
-        absorbed = self.absorb(records)
-        return Step(absorbed, self.path.serve(absorbed.causes, NOW_MS))
+    def step(self, *batches: Sequence[Given]) -> Step:
+        def load(partition: int, keys: list[bytes]) -> list[bytes | None]:
+            assert partition == 3
+            return [self.stored.get(key) for key in keys]
 
-    def absorb(self, records: Sequence[Given]) -> Absorbed:
-        absorbed = self.path.absorb(records, lambda keys: [self.stored.get(key) for key in keys], NOW_MS)
-        self.stored.update(absorbed.states)
-        return absorbed
+        absorbed = self.path.absorb(batches, load, NOW_MS)
+        self.stored.update(absorbed.states.get(3, []))
+        return Step(absorbed, self.path.serve(absorbed.causes, NOW_MS))
 
     def take(self, *events: AnyEvent) -> Step:
         """One micro-batch of events of one topic."""
@@ -256,21 +257,22 @@ class TestWhatCausesASlate:
     def test_a_batch_of_which_nothing_is_accepted_changes_nothing(self, busy: Shop) -> None:
         step = busy.step([Given(topics.BROWSE, 3, 150, NOW_MS, b"ann", b"{")])
         assert (step.absorbed.states, step.served, step.outcomes, step.absorbed.facts.items) == (
-            [],
+            {},
             [],
             [],
             [],
         )
-        assert step.absorbed.facts.last_offset == 150
+        assert step.absorbed.facts.places == [(topics.BROWSE, 3, 150)]
 
     def test_rejected_records_come_back_as_they_were(self, busy: Shop, says: Says) -> None:
         (sound,) = busy.records(says.view("ann", "a"))
         broken = Given(topics.BROWSE, 3, sound.offset + 1, NOW_MS, b"ann", b"{", (("h", b"1"),))
         step = busy.step([sound, broken])
-        (rejected,) = step.absorbed.quality.ingested.rejected
+        (quality,) = step.absorbed.quality
+        (rejected,) = quality.ingested.rejected
         assert rejected.record is broken
         assert rejected.rejection.reason == Reason.BROKEN_JSON
-        assert len(step.absorbed.quality.ingested.accepted) == len(step.served) == 1
+        assert len(quality.ingested.accepted) == len(step.served) == 1
 
 
 class TestDelivery:
@@ -282,9 +284,8 @@ class TestDelivery:
         assert again.outcomes == [Outcome.REPLAYED] * 3
         assert [s.slate.slate_id for s in again.served] == [s.slate.slate_id for s in first.served]
         assert busy.stored == kept
-        assert dict(again.absorbed.states) == dict(
-            first.absorbed.states
-        )  # written again, since its changelog may be lost
+        # Written again, since its changelog may be lost.
+        assert again.absorbed.states == first.absorbed.states
         assert busy.path.knowledge.n_interactions == n
 
     def test_a_replay_in_a_fresh_worker_teaches_it_what_was_never_published(
@@ -315,16 +316,29 @@ class TestDelivery:
             assert shop.stored[user.encode()] == encode(state)
 
     def test_each_state_is_loaded_and_stored_once(self, shop: Shop, says: Says) -> None:
-        asked: list[list[bytes]] = []
+        asked: list[tuple[int, list[bytes]]] = []
 
-        def load(keys: list[bytes]) -> list[None]:
-            asked.append(list(keys))
+        def load(partition: int, keys: list[bytes]) -> list[None]:
+            asked.append((partition, list(keys)))
             return [None] * len(keys)
 
-        records = shop.records(says.view("ann", "a"), says.view("bob", "a"), says.view("ann", "b"))
-        absorbed = shop.path.absorb(records, load, NOW_MS)
-        assert asked == [[b"ann", b"bob"]]
-        assert [key for key, _ in absorbed.states] == [b"ann", b"bob"]
+        views = shop.records(says.view("ann", "a"), says.view("bob", "a"), says.view("ann", "b"))
+        searches = shop.records(says.give(Search, "bob", query="red"), says.give(Search, "cid", query="red"))
+        absorbed = shop.path.absorb([views, searches], load, NOW_MS)
+        assert asked == [(3, [b"ann", b"bob", b"cid"])]
+        assert [key for key, _ in absorbed.states[3]] == [b"ann", b"bob", b"cid"]
+        assert [cause.topic for cause in absorbed.causes] == [topics.BROWSE, topics.SEARCH, topics.SEARCH]
+
+    def test_partitions_have_states_of_their_own(self, shop: Shop, says: Says) -> None:
+        here = shop.records(says.view("ann", "a"))
+        there = [record._replace(partition=1) for record in shop.records(says.view("bob", "b"))]
+        absorbed = shop.path.absorb([here, there], lambda _, keys: [None] * len(keys), NOW_MS)
+        assert {partition: [key for key, _ in states] for partition, states in absorbed.states.items()} == {
+            3: [b"ann"],
+            1: [b"bob"],
+        }
+        assert absorbed.facts.places == [(topics.BROWSE, 3, 100), (topics.BROWSE, 1, 101)]
+        assert shop.path.knowledge.n_interactions == 2
 
 
 class TestWhatIsInASlate:
@@ -531,7 +545,7 @@ def test_warming_up_runs_every_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_stages_are_told_in_order(shop: Shop, says: Says) -> None:
     laps: list[str] = []
     records = shop.records(says.view("ann", "a"))
-    absorbed = shop.path.absorb(records, lambda keys: [None] * len(keys), NOW_MS, laps.append)
+    absorbed = shop.path.absorb([records], lambda _, keys: [None] * len(keys), NOW_MS, laps.append)
     shop.path.serve(absorbed.causes, NOW_MS, laps.append)
     assert laps == [
         "ingest", "load", "interest", "knowledge", "queries",

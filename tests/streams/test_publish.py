@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from models.kinds import Kind
 from models.knowledge.base import KnowledgeBase
-from models.knowledge.facts import Interaction, gather
+from models.knowledge.facts import Interaction, Place, gather
 from models.knowledge.settings import KnowledgeSettings
 from models.retrieve.settings import (
     CovisitationSettings,
@@ -37,11 +37,11 @@ _offsets = itertools.count()
 
 def row(item: str, session: int = 0, **more: Any) -> Interaction:
     given = {"query": None, "segment": None, "category": None, "brand": None, "price": None, **more}
-    return Interaction(next(_offsets), session, session, item, Kind.VIEW, START_MS, **given)
+    return Interaction(0, next(_offsets), session, session, item, Kind.VIEW, START_MS, **given)
 
 
 def learn(knowledge: KnowledgeBase, *rows: Interaction) -> None:
-    knowledge.learn(gather(topics.BROWSE, 0, rows[-1].offset, rows))
+    knowledge.learn(gather([Place(topics.BROWSE, 0, rows[-1].offset)], rows))
 
 
 def sessions(knowledge: KnowledgeBase, *visits: str) -> None:

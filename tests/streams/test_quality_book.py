@@ -20,6 +20,7 @@ from streams.quality import QualityBook
 
 SETTINGS = QualitySettings(window_s=10, allowed_lateness_s=20, quiet_s=30)
 LONG_AGO_MS = 1_700_000_000_000
+EPOCH = 5
 
 
 class Parcel:
@@ -78,13 +79,17 @@ class Given:
 
     def observe(self, *events: tuple[int, int], partition: int = 0) -> list[QualityReport]:
         """Browse events as (offset, event time in seconds after the start); the reports that they caused."""
+        self.book.add(batch(*events, partition=partition), EPOCH)
+        return self.count(EPOCH)
+
+    def count(self, epoch: int) -> list[QualityReport]:
         parcel: Any = Parcel()
-        self.book.observe(batch(*events, partition=partition), parcel)
+        self.book.count(epoch, parcel)
         reports: list[QualityReport] = parcel.reports
         return reports
 
     def close_quiet(self, *assignment: TP) -> list[QualityReport]:
-        asyncio.run(self.book.close_quiet(set(assignment)))
+        asyncio.run(self.book.close_quiet(set(assignment), EPOCH))
         assert self.outbox.parcels[-1].sealed
         return self.outbox.parcels[-1].reports
 
@@ -93,7 +98,7 @@ def batch(*events: tuple[int, int], partition: int = 0, start_ms: int = LONG_AGO
     n = len(events)
     times = [start_ms + at_s * 1_000 for _, at_s in events]
     accepted = [
-        Accepted(offset, Browse(event_id=f"e{offset}", user_id="u", time_ms=time_ms, item_id="i"))
+        Accepted(offset, time_ms, Browse(event_id=f"e{offset}", user_id="u", time_ms=time_ms, item_id="i"))
         for (offset, _), time_ms in zip(events, times, strict=True)
     ]
     silent = np.full(n, NOT_APPLICABLE, np.int8)
@@ -129,6 +134,33 @@ def test_redelivered_records_are_not_counted_again() -> None:
     assert report.n_events == 3
 
 
+def test_batches_that_wait_are_counted_together() -> None:
+    given = Given()
+    given.book.add(batch((1, 0), (2, 1)), EPOCH)
+    given.book.add(batch((2, 1), (3, 2)), EPOCH)  # 2 was fetched again
+    given.book.add(batch((1, 0), partition=1), EPOCH)
+    assert (given.count(EPOCH), given.table.n_stored) == ([], 2)
+    (report,) = given.observe((4, 30))
+    assert report.n_events == 3
+
+
+def test_what_waits_when_partitions_are_assigned_anew_is_left_to_its_redelivery() -> None:
+    given = Given()
+    given.book.add(batch((1, 0), (2, 1)), EPOCH)
+    assert (given.count(EPOCH + 1), given.table.values) == ([], {})
+    given.book.add(batch((1, 0), (2, 1)), EPOCH + 1)
+    given.book.add(batch((1, 0), partition=1), EPOCH + 2)
+    given.count(EPOCH + 2)
+    assert given.table.values.keys() == {(1, topics.BROWSE.encode())}
+
+
+def test_windows_do_not_close_over_what_waits() -> None:
+    given = Given()
+    given.observe((1, 0))
+    given.book.add(batch((2, 1)), EPOCH)
+    assert [report.n_events for report in given.close_quiet(BROWSE_0)] == [2]
+
+
 def test_partitions_have_books_of_their_own() -> None:
     given = Given()
     given.observe((1, 0), partition=0)
@@ -146,8 +178,8 @@ def test_windows_of_a_quiet_partition_close_by_the_clock() -> None:
 
 def test_windows_of_a_partition_that_is_not_quiet_stay_open() -> None:
     given = Given()
-    parcel: Any = Parcel()
-    given.book.observe(batch((1, 0), start_ms=int(time.time() * 1000)), parcel)
+    given.book.add(batch((1, 0), start_ms=int(time.time() * 1000)), EPOCH)
+    given.count(EPOCH)
     stored = given.table.n_stored
     assert given.close_quiet(BROWSE_0) == []
     assert given.table.n_stored == stored

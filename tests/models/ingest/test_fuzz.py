@@ -112,7 +112,7 @@ def test_whatever_is_accepted_passes_the_exact_checks(outcomes):
     limits = Limits(IngestSettings().allowed_lateness_ms, IngestSettings().future_tolerance_ms)
     for batch, ingested in outcomes[::4]:
         sources = {each.offset: each for each in batch}
-        for offset, event in ingested.accepted:
+        for offset, _, event in ingested.accepted:
             assert judge(event, sources[offset].key, sources[offset].timestamp, limits) is None
 
 
@@ -121,7 +121,7 @@ def test_an_accepted_event_encoded_again_is_accepted_with_the_same_value(outcome
         sources = {each.offset: each for each in batch}
         again = [
             sources[offset]._replace(value=msgspec.json.encode(event), headers=())
-            for offset, event in ingested.accepted
+            for offset, _, event in ingested.accepted
         ]
         assert INGEST(again) == (ingested.accepted, [], {})
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.kinds import Kind
 from models.knowledge.base import KnowledgeBase
-from models.knowledge.facts import Facts, Interaction, gather
+from models.knowledge.facts import Facts, Interaction, Place, gather
 from models.knowledge.settings import KnowledgeSettings
 from models.retrieve.settings import CovisitationSettings, RetrieveSettings, SessionKnnSettings
 
@@ -37,6 +37,7 @@ def row() -> Callable[..., Interaction]:
 
     def make(offset: int, item: str, **more: Any) -> Interaction:
         given = {
+            "place": 0,
             "offset": offset,
             "user": 1,
             "session": 0,
@@ -59,6 +60,7 @@ def facts() -> Callable[..., Facts]:
     """Facts of rows, up to the offset of the last one unless told otherwise."""
 
     def make(*rows: Interaction, last: int | None = None, partition: int = 0) -> Facts:
-        return gather("events.browse", partition, rows[-1].offset if last is None else last, rows)
+        place = Place("events.browse", partition, rows[-1].offset if last is None else last)
+        return gather([place], rows)
 
     return make

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.interest.evidence import Details
 from models.kinds import Kind
 from models.knowledge.base import _runs
-from models.knowledge.facts import gather
+from models.knowledge.facts import Place, gather
 from models.retrieve.contract import Queries
 from schemas.catalog import Item
 
@@ -88,7 +88,7 @@ class TestLearningOnce:
         knowledge = base()
         knowledge.learn(facts(row(50, "a")))
         knowledge.learn(facts(row(5, "b"), partition=1))
-        knowledge.learn(gather("events.purchase", 0, 5, [row(5, "c")]))
+        knowledge.learn(gather([Place("events.purchase", 0, 5)], [row(5, "c")]))
         assert knowledge.n_interactions == 3
 
     def test_what_old_rows_alone_name_is_not_even_looked_up(self, base, facts, row):

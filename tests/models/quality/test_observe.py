@@ -57,7 +57,7 @@ def batch_of(seen, make=browse, detail="$.price is -1", unknown=None, now_ms=NOW
     return QualityBatch(
         TOPIC,
         0,
-        Ingested([Accepted(s.offset, make(s)) for s in good], bad, unknown or {}),
+        Ingested([Accepted(s.offset, s.timestamp_ms, make(s)) for s in good], bad, unknown or {}),
         np.array([s.timestamp_ms for s in good], np.int64),
         np.array([s.duplicate for s in good], np.bool_),
         np.array([s.known_item for s in good], np.int8),

@@ -1,0 +1,269 @@
+"""The first half of the path: ingest → interest → knowledge, for all that one fetch brought."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+from xxhash import xxh3_64_intdigest
+
+from models.ingest import Ingest
+from models.ingest.record import Ingested, Record
+from models.interest.codec import decode, encode
+from models.interest.evidence import touches
+from models.interest.fold import Outcome, fold
+from models.interest.settings import InterestSettings
+from models.interest.state import Platform, State, last_query
+from models.kinds import WEIGHTS
+from models.knowledge.base import KnowledgeBase
+from models.knowledge.facts import Facts, Interaction, Place, gather
+from models.quality.observe import NO, NOT_APPLICABLE, YES, QualityBatch
+from schemas.events import AnyEvent, Dwell, Impression, Purchase, Rating
+
+SILENT = (Impression, Dwell, Rating)
+"""Events that change the state and cause no slate: answering an impression with a slate would never end."""
+
+
+class Cause(NamedTuple):
+    """A user that is due a slate, as the state stands now, and the record that causes it."""
+
+    key: bytes
+    state: State
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    event: AnyEvent
+
+
+class Absorbed(NamedTuple):
+    """What one micro-batch changed, and the slates that it makes due."""
+
+    states: dict[int, list[tuple[bytes, bytes]]]
+    """New states by partition: one a user, under the user's key."""
+    causes: list[Cause]
+    """One a user."""
+    facts: Facts
+    quality: list[QualityBatch]
+    """One a batch of records."""
+    outcomes: list[Outcome]
+    """One an accepted event, in the order of the batches."""
+
+
+class _Arrival(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+    event: AnyEvent
+
+
+class _User(NamedTuple):
+    key: bytes
+    partition: int
+    state: State
+    at: list[int]
+    """Positions of the user's events among the arrivals."""
+    platform: Platform | None
+    """The state's, as it was before the batch."""
+
+
+Load = Callable[[int, list[bytes]], Sequence[bytes | None]]
+"""Stored states of user keys in a partition."""
+
+Lap = Callable[[str], None]
+
+
+class Absorber:
+    """Takes micro-batches into states and shared knowledge."""
+
+    def __init__(self, ingest: Ingest, interest: InterestSettings, knowledge: KnowledgeBase) -> None:
+        self._ingest = ingest
+        self._interest = interest
+        self._knowledge = knowledge
+
+    def absorb(self, batches: Sequence[Sequence[Record]], load: Load, now_ms: int, lap: Lap) -> Absorbed:
+        """See ``Path.absorb``."""
+        ingested = [self._ingest(records) for records in batches]
+        heads = [(records[0].topic, records[0].partition) for records in batches]
+        arrivals = [
+            _Arrival(topic, partition, accepted.offset, accepted.event)
+            for (topic, partition), each in zip(heads, ingested, strict=True)
+            for accepted in each.accepted
+        ]
+        timestamps = [accepted.timestamp for each in ingested for accepted in each.accepted]
+        lap("ingest")
+        users = _users(arrivals, load)
+        lap("load")
+        known, viewed = self._judge(arrivals, users)
+        outcomes = self._fold(arrivals, users)
+        states: dict[int, list[tuple[bytes, bytes]]] = {}
+        for user in users:
+            states.setdefault(user.partition, []).append((user.key, encode(user.state)))
+        lap("interest")
+        facts = self._learn(batches, heads, arrivals, users, outcomes)
+        lap("knowledge")
+        causes = [
+            Cause(user.key, user.state, topic, partition, offset, timestamps[i], event)
+            for user, i in _due(arrivals, users, outcomes)
+            for topic, partition, offset, event in [arrivals[i]]
+        ]
+        quality = list(_quality(heads, ingested, timestamps, outcomes, known, viewed, now_ms))
+        return Absorbed(states, causes, facts, quality, outcomes)
+
+    def _judge(self, arrivals: Sequence[_Arrival], users: list[_User]) -> tuple[list[int], list[int]]:
+        """Consistency of each event, from the state *before* the batch and the catalogue."""
+        known = [NOT_APPLICABLE] * len(arrivals)
+        viewed = [NOT_APPLICABLE] * len(arrivals)
+        for user in users:
+            items = set(user.state.recents.items)
+            for i in user.at:
+                event = arrivals[i].event
+                named = _items(event)
+                if named:
+                    known[i] = YES if self._knowledge.all_catalogued(named) else NO
+                if isinstance(event, Purchase):
+                    viewed[i] = YES if items.issuperset(named) else NO
+                items.update(named)
+        return known, viewed
+
+    def _fold(self, arrivals: Sequence[_Arrival], users: list[_User]) -> list[Outcome]:
+        outcomes = [Outcome.FRESH] * len(arrivals)
+        for user in users:
+            of_user = [arrivals[i] for i in user.at]
+            folded = fold(user.state, of_user, self._interest, self._knowledge.facts_of)
+            for i, outcome in zip(user.at, folded, strict=True):
+                outcomes[i] = outcome
+        return outcomes
+
+    def _learn(
+        self,
+        batches: Sequence[Sequence[Record]],
+        heads: list[tuple[str, int]],
+        arrivals: Sequence[_Arrival],
+        users: list[_User],
+        outcomes: list[Outcome],
+    ) -> Facts:
+        ends: dict[tuple[str, int], int] = {}
+        for head, records in zip(heads, batches, strict=True):
+            ends[head] = max(ends.get(head, -1), records[-1].offset)
+        places = {head: number for number, head in enumerate(ends)}
+        rows = sorted(self._rows(arrivals, users, outcomes, places), key=itemgetter(0))
+        facts = gather([Place(*head, end) for head, end in ends.items()], [row for _, row in rows])
+        self._knowledge.learn(facts)
+        return facts
+
+    def _rows(
+        self,
+        arrivals: Sequence[_Arrival],
+        users: list[_User],
+        outcomes: list[Outcome],
+        places: dict[tuple[str, int], int],
+    ) -> Iterator[tuple[int, Interaction]]:
+        """What each arrival, named by its position, adds to the shared knowledge."""
+        for user in users:
+            who = xxh3_64_intdigest(user.key)
+            platform = user.platform
+            for i in user.at:
+                if outcomes[i] is not Outcome.DUPLICATE:
+                    topic, partition, offset, event = arrivals[i]
+                    platform = _later(platform, event)
+                    segment = platform.name if platform else None
+                    place = places[topic, partition]
+                    for row in self._interactions(place, offset, event, user.state, who, segment):
+                        yield i, row
+
+    def _interactions(
+        self, place: int, offset: int, event: AnyEvent, state: State, who: int, segment: str | None
+    ) -> Iterable[Interaction]:
+        """A rating in the lower half is no praise and gives none."""
+        found = touches(event, self._interest)
+        if not found:
+            return ()
+        session = xxh3_64_intdigest(event.session_id.encode()) if event.session_id else 0
+        query = last_query(state, event.time_ms, self._interest)
+        return [
+            Interaction(
+                place,
+                offset,
+                who,
+                session,
+                touch.item_id,
+                touch.kind,
+                event.time_ms,
+                query,
+                segment,
+                touch.category,
+                touch.brand,
+                touch.price,
+            )
+            for touch in found
+            if touch.weight >= WEIGHTS[touch.kind] / 2.0
+        ]
+
+
+def _users(arrivals: Sequence[_Arrival], load: Load) -> list[_User]:
+    """Those whose events arrived, with their states, by partition."""
+    at: dict[int, dict[str, list[int]]] = {}
+    for i, (_, partition, _, event) in enumerate(arrivals):
+        at.setdefault(partition, {}).setdefault(event.user_id, []).append(i)
+    users = []
+    for partition, positions in at.items():
+        keys = [user_id.encode() for user_id in positions]
+        for key, value, mine in zip(keys, load(partition, keys), positions.values(), strict=True):
+            state = State() if value is None else decode(value)
+            users.append(_User(key, partition, state, mine, state.platform))
+    return users
+
+
+def _due(
+    arrivals: Sequence[_Arrival], users: list[_User], outcomes: list[Outcome]
+) -> Iterator[tuple[_User, int]]:
+    """Users that are due a slate, with the position of the latest event that causes it."""
+    for user in users:
+        for i in reversed(user.at):
+            if outcomes[i] is not Outcome.DUPLICATE and not isinstance(arrivals[i].event, SILENT):
+                yield user, i
+                break
+
+
+def _quality(
+    heads: list[tuple[str, int]],
+    ingested: list[Ingested],
+    timestamps: list[int],
+    outcomes: list[Outcome],
+    known: list[int],
+    viewed: list[int],
+    now_ms: int,
+) -> Iterator[QualityBatch]:
+    duplicate = [outcome is Outcome.DUPLICATE for outcome in outcomes]
+    start = 0
+    for (topic, partition), each in zip(heads, ingested, strict=True):
+        mine = slice(start, start + len(each.accepted))
+        start = mine.stop
+        yield QualityBatch(
+            topic,
+            partition,
+            each,
+            np.array(timestamps[mine], np.int64),
+            np.array(duplicate[mine], np.bool_),
+            np.array(known[mine], np.int8),
+            np.array(viewed[mine], np.int8),
+            now_ms,
+        )
+
+
+def _later(platform: Platform | None, event: AnyEvent) -> Platform | None:
+    """The platform as it stands after ``event``, as folding sees it."""
+    if not event.platform:
+        return platform
+    named = Platform(event.time_ms, event.platform)
+    return named if platform is None or named > platform else platform
+
+
+def _items(event: AnyEvent) -> list[str]:
+    if isinstance(event, Purchase):
+        return [line.item_id for line in event.lines]
+    if isinstance(event, Impression):
+        return event.item_ids
+    item_id = getattr(event, "item_id", None)
+    return [] if item_id is None else [item_id]
