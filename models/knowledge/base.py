@@ -193,15 +193,16 @@ class KnowledgeBase:
 
     def _hinted(self, kind: str, bit: int, item: I32, codes: I32, words: Sequence[str | None]) -> I32:
         """Indexes (n,) of what events say of their items, -1 where they or the catalogue leave no say."""
-        unsaid = np.array([word is None for word in words], np.bool_)
-        heard = ~unsaid[codes] & (self.catalogued[item] & bit == 0)
+        said = np.array([word is not None for word in words], np.bool_)
+        heard = said[codes] & (self.catalogued[item] & bit == 0)
         return self._indexes(kind, np.where(heard, codes, -1), words)
 
     def _indexes(self, kind: str, codes: I32, words: Sequence[str | None]) -> I32:
         """Indexes (n,) of the words that ``codes`` (n,) name, -1 staying -1; adds no other words."""
-        used = np.unique(codes)
-        used = used[used >= 0]
+        used = sorted(set(codes.tolist()) - {-1})
         index = np.full(len(words) + 1, -1, np.int32)  # the last is what code -1 finds
+        if not used:
+            return index[codes]
         index[used] = self._encode(kind, [word for code in used if (word := words[code]) is not None])
         return index[codes]
 

@@ -4,6 +4,7 @@ It does not tell the holders of an index that it was given away: the caller pass
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -39,8 +40,7 @@ class Vocabulary:
         Call ``evicted`` before the indexes are used: one of them may have belonged to another word until now.
         """
         self._clock += 1
-        known = self._index
-        found = np.fromiter((known.get(w, -1) for w in words), np.int32, len(words))
+        found = np.fromiter(map(self._index.get, words, repeat(-1)), np.int32, len(words))
         self._touched[found[found >= 0]] = self._clock
         for i in np.flatnonzero(found < 0).tolist():
             found[i] = self._add(words[i])
@@ -48,8 +48,7 @@ class Vocabulary:
 
     def lookup(self, words: Iterable[str]) -> I32:
         """Indexes of ``words`` (n,), -1 for the unknown; adds and touches nothing."""
-        known = self._index
-        return np.fromiter((known.get(w, -1) for w in words), np.int32)
+        return np.fromiter(map(self._index.get, words, repeat(-1)), np.int32)
 
     def index(self, word: str) -> int:
         """Index of one word, -1 when unknown; adds and touches nothing."""

@@ -61,13 +61,16 @@ class ColdStart:
 
     def candidates(self, queries: Queries, k: int) -> Candidates:
         """The list of each user's segment, worked out once a segment."""
-        segments, of_user = np.unique(queries.segment, return_inverse=True)
-        segments = np.where((segments >= 0) & (segments < self._overall), segments, -1).astype(np.int32)
+        of_user = queries.segment.tolist()
+        places = {segment: place for place, segment in enumerate(dict.fromkeys(of_user))}
+        segments = np.array(list(places), np.int32)
+        segments[segments >= self._overall] = -1
         rows = np.stack([segments, np.full_like(segments, self._overall)], axis=1)  # (D, 2)
         items, scores, _ = blended(
             self._boards, self._scratch, rows, self._shrunk(segments), np.zeros(len(rows)), 0.0, self._rate, k
         )
-        return Candidates(items[of_user], scores[of_user], np.full((len(of_user), k), -1, np.int32))
+        own = [places[segment] for segment in of_user]
+        return Candidates(items[own], scores[own], np.full((len(own), k), -1, np.int32))
 
     def forget(self, items: I32) -> None:
         """Drop the items from every list."""

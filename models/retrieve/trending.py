@@ -14,7 +14,7 @@ from models.retrieve.compiled import compiled, held_bytes, packed
 from models.retrieve.contract import F32, F64, I32, U8, Candidates, Interactions, Queries
 from models.retrieve.leaderboards import LN2
 from models.retrieve.settings import TrendingSettings
-from models.retrieve.top_k import beats, empty_lists, marked, ranked
+from models.retrieve.top_k import beats, empty_lists, marked, ranked, top_k
 
 _MAX_EXPONENT = 40.0
 
@@ -84,6 +84,28 @@ def learn(c: Counters, item: I32, weight: F32, time_s: F64, rates: F64) -> None:
                 challenge(c, h, i)
 
 
+@compiled
+def blend(c: Counters, weights: F64, scratch: F32, items: I32, scores: F32) -> int:
+    """Write the pooled items and their scores, best first; how many there are.
+
+    ``scratch`` (I,) keeps no sense between calls.
+    """
+    pooled, n = np.empty(c.pool.size, np.int32), 0
+    for h in range(c.pool.shape[0]):
+        for j in range(c.pool.shape[1]):
+            item = c.pool[h, j]
+            if item < 0 or np.any(c.pooled[item, :h] == 1):
+                continue
+            score = 0.0
+            for g in range(c.pool.shape[0]):
+                if c.totals[g] > 0.0:
+                    score += weights[g] * c.counts[item, g] / c.totals[g]
+            scratch[item] = score
+            pooled[n] = item
+            n += 1
+    return top_k(scratch, pooled, n, items, scores)
+
+
 class Trending:
     """score(i) = sum over half-lives h of blend(h) * (share of item i in all interactions, decayed with h).
 
@@ -99,6 +121,7 @@ class Trending:
         self._rates = LN2 / np.array(settings.half_lives_s)
         self._blend = np.array(settings.blend)
         self._counters = _empty_counters(n_items, len(settings.half_lives_s), settings.pool)
+        self._scores = np.zeros(n_items, np.float32)
         self._list: tuple[I32, F32] | None = None
 
     @property
@@ -157,13 +180,14 @@ class Trending:
     @property
     def size_bytes(self) -> int:
         """Memory held: all of it from the start, but for the blended list."""
-        return held_bytes(self._counters, (self._rates, self._blend), self._list or ())
+        return held_bytes(self._counters, (self._rates, self._blend, self._scores), self._list or ())
 
     def _blended(self) -> tuple[I32, F32]:
         if self._list is None:
-            pooled = np.unique(self._counters.pool)
-            pooled = pooled[pooled >= 0]
-            self._list = ranked(pooled, self._shares(pooled), pooled.size)
+            size = self._counters.pool.size
+            items, scores = np.empty(size, np.int32), np.empty(size, np.float32)
+            n = blend(self._counters, self._blend, self._scores, items, scores)
+            self._list = items[:n], scores[:n]
         return self._list
 
     def _shares(self, items: NDArray[np.integer]) -> F64:
