@@ -106,7 +106,9 @@ def measure(servers: str, rate: float, seconds: float) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=float, default=540.0, help="records a second, some of them catalogue changes")
+    parser.add_argument(
+        "--rate", type=float, default=540.0, help="records a second, some of them catalogue changes"
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
     arguments = parser.parse_args()
     with kafka() as broker, tempfile.TemporaryDirectory() as folder:

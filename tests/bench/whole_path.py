@@ -1,15 +1,17 @@
-"""Whole path on real Kafka, everything on one machine: broker, load generator and one worker.
+"""Whole path on real Kafka, everything on one machine: broker, load generator and workers.
 
     PYTHONPATH=tests/support python tests/bench/whole_path.py --seconds 300
 
-A simulated shop sends as fast as the worker takes it, at most ``--rate``; each browse, search, purchase or click is
-due a fresh slate. The rate is what the worker published a second in the steady part, memory its resident set.
+A simulated shop sends as fast as the workers take it, at most ``--rate``; each browse, search, purchase or click is
+due a fresh slate. The rate is what they published a second in the steady part, memory their resident set. A worker
+computes on one core: ``--workers 2`` uses what the broker and the load leave of the second.
 """
 
 import argparse
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from schemas.topics import BEHAVIOUR
 from streams.broker import KafkaBroker, kafka
 
 MAX_AHEAD = 4_000
-"""Events sent and not yet processed at most: the load follows the worker's pace and never outruns it for good."""
+"""Events sent and not yet processed at most: the load follows the workers' pace and never outruns it for good."""
 
 WARM_UP_SHARE = 0.1
 """Share of the run at its start that is left out."""
@@ -71,10 +73,14 @@ class Load(threading.Thread):
         self._producer.flush()
 
 
-def measure(worker: WorkerProcess, broker: KafkaBroker, seconds: float, rate: float) -> dict[str, Any]:
-    """Drive the worker for ``seconds`` and sample it every second."""
-    processes = {"worker": psutil.Process(worker.process.pid), "broker": psutil.Process(broker.pid)}
-    processes["load generator"] = psutil.Process()
+def measure(workers: list[WorkerProcess], broker: KafkaBroker, seconds: float, rate: float) -> dict[str, Any]:
+    """Drive the workers for ``seconds`` and sample them a few times a second."""
+    of_workers = [psutil.Process(worker.process.pid) for worker in workers]
+    processes = {
+        "workers": of_workers,
+        "broker": [psutil.Process(broker.pid)],
+        "load generator": [psutil.Process()],
+    }
     load = Load(broker.bootstrap_servers, rate)
     load.start()
     samples: list[tuple[float, float, float]] = []
@@ -83,23 +89,24 @@ def measure(worker: WorkerProcess, broker: KafkaBroker, seconds: float, rate: fl
     with Progress() as progress:
         bar = progress.add_task("whole path", total=seconds)
         while (at := time.monotonic() - started) < seconds:
-            now = worker.metrics()
+            now = metrics_of(workers)
             load.n_processed = sum(v for k, v in now.items() if k.startswith("rillet_records_total"))
             slates = now.get('rillet_slates_total{kind="user"}', 0.0)
-            samples.append((at, slates, processes["worker"].memory_info().rss / 2**20))
+            samples.append((at, slates, sum(process.memory_info().rss for process in of_workers) / 2**20))
             if cpu is None and at > seconds * WARM_UP_SHARE:
-                cpu = {name: cpu_s(process) for name, process in processes.items()}
+                cpu = {name: cpu_s(each) for name, each in processes.items()}
                 laps, from_s, from_slates = stages(now), at, slates
             progress.update(bar, completed=at, description=f"{slates / max(at, 1):,.0f} slates/s")
             time.sleep(0.2)
     span_s = samples[-1][0] - from_s
     n = samples[-1][1] - from_slates
-    spent = {name: (cpu_s(process) - cpu[name]) / span_s for name, process in processes.items()}
+    spent = {name: (cpu_s(each) - cpu[name]) / span_s for name, each in processes.items()}
     load.stopping.set()
     load.join()
     steady = [s for s in samples if s[0] >= from_s]
     per_stage = {name: total - laps.get(name, 0.0) for name, total in stages(now).items()}
     return {
+        "workers": len(workers),
         "seconds": round(span_s, 1),
         "slates": int(n),
         "slates_per_s": round(n / span_s),
@@ -124,23 +131,36 @@ def stages(metrics: dict[str, float]) -> dict[str, float]:
     return {name[len(prefix) + 1 : -2]: value for name, value in metrics.items() if name.startswith(prefix)}
 
 
-def cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
+def metrics_of(workers: list[WorkerProcess]) -> dict[str, float]:
+    """The counters of all workers, added up."""
+    total: Counter[str] = Counter()
+    for worker in workers:
+        total.update(worker.metrics())
+    return dict(total)
+
+
+def cpu_s(processes: list[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return sum(each.user + each.system for each in times)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--rate", type=float, default=20_000.0, help="events a second offered")
+    parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     with kafka() as broker, tempfile.TemporaryDirectory() as folder:
-        worker = WorkerProcess(broker.bootstrap_servers, "whole-path", "w1", Path(folder))
-        worker.start()
-        wait_for(worker.ready, "the worker is ready", worker=worker)
-        figures = measure(worker, broker, arguments.seconds, arguments.rate)
-        worker.stop()
-    write("whole_path", figures)
+        workers = []
+        for number in range(arguments.workers):
+            at = Path(folder) / str(number)
+            at.mkdir()
+            workers.append(WorkerProcess(broker.bootstrap_servers, "whole-path", f"w{number}", at).start())
+            wait_for(workers[-1].ready, "the worker is ready", worker=workers[-1])
+        figures = measure(workers, broker, arguments.seconds, arguments.rate)
+        for worker in workers:
+            worker.stop()
+    write("whole_path" if arguments.workers == 1 else f"whole_path_{arguments.workers}_workers", figures)
 
 
 if __name__ == "__main__":
