@@ -81,7 +81,9 @@ class Absorber:
         self._interest = interest
         self._knowledge = knowledge
 
-    def absorb(self, batches: Sequence[Sequence[Record]], load: Load, now_ms: int, lap: Lap) -> Absorbed:
+    def absorb(
+        self, batches: Sequence[Sequence[Record]], load: Load, now_ms: int, lap: Lap, *, learn: bool
+    ) -> Absorbed:
         """See ``Path.absorb``."""
         ingested = [self._ingest(records) for records in batches]
         heads = [(records[0].topic, records[0].partition) for records in batches]
@@ -100,7 +102,9 @@ class Absorber:
         for user in users:
             states.setdefault(user.partition, []).append((user.key, encode(user.state)))
         lap("interest")
-        facts = self._learn(batches, heads, arrivals, users, outcomes)
+        facts = self._facts(batches, heads, arrivals, users, outcomes)
+        if learn:
+            self._knowledge.learn(facts)
         lap("knowledge")
         causes = [
             Cause(user.key, user.state, topic, partition, offset, timestamps[i], event)
@@ -135,7 +139,7 @@ class Absorber:
                 outcomes[i] = outcome
         return outcomes
 
-    def _learn(
+    def _facts(
         self,
         batches: Sequence[Sequence[Record]],
         heads: list[tuple[str, int]],
@@ -148,9 +152,7 @@ class Absorber:
             ends[head] = max(ends.get(head, -1), records[-1].offset)
         places = {head: number for number, head in enumerate(ends)}
         rows = sorted(self._rows(arrivals, users, outcomes, places), key=itemgetter(0))
-        facts = gather([Place(*head, end) for head, end in ends.items()], [row for _, row in rows])
-        self._knowledge.learn(facts)
-        return facts
+        return gather([Place(*head, end) for head, end in ends.items()], [row for _, row in rows])
 
     def _rows(
         self,

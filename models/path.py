@@ -48,14 +48,21 @@ class Path:
         self._source_names = [source.name for source in self.knowledge.sources]
 
     def absorb(
-        self, batches: Sequence[Sequence[Record]], load: Load, now_ms: int, lap: Lap = lambda _: None
+        self,
+        batches: Sequence[Sequence[Record]],
+        load: Load,
+        now_ms: int,
+        lap: Lap = lambda _: None,
+        *,
+        learn: bool = True,
     ) -> Absorbed:
         """Take batches of records, each of one topic and partition and none empty, in their order.
 
         ``load`` gives the stored states of user keys in a partition; the topics are partitioned alike, so that all
-        events of a user are in partitions of one number.
+        events of a user are in partitions of one number. Without ``learn`` the shared knowledge stays as it is; the
+        facts may be given to it later.
         """
-        return self._absorber.absorb(batches, load, now_ms, lap)
+        return self._absorber.absorb(batches, load, now_ms, lap, learn=learn)
 
     def serve(self, causes: Sequence[Cause], now_ms: int, lap: Lap = lambda _: None) -> list[Served]:
         """A slate for each cause."""

@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Final, Literal
 
 from schemas.catalog import Item, Promotion
-from schemas.events import Browse, Feedback, Purchase, Search
+from schemas.events import AnyEvent, Browse, Feedback, Purchase, Search
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
@@ -149,6 +149,14 @@ def topic(name: str, partitions: int = PARTITIONS) -> Topic:
     if name not in known:
         raise KeyError(f"no topic {name!r} in the catalogue, which holds: {', '.join(known)}")
     return known[name]
+
+
+def of_event(event: AnyEvent) -> str:
+    """The topic that an event belongs on."""
+    return _TOPIC_OF.get(type(event), FEEDBACK)
+
+
+_TOPIC_OF: Final[dict[type, str]] = {Browse: BROWSE, Search: SEARCH, Purchase: PURCHASE}
 
 
 def _behaviour(partitions: int) -> tuple[Topic, ...]:

@@ -1,0 +1,110 @@
+"""The path of the agents as a recommender: the same ingest, folding, learning, retrieval and ranking."""
+
+from collections.abc import MutableMapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+import msgspec
+
+from models.evaluate.recommender import Offer
+from models.knowledge.facts import Facts
+from models.path import Path
+from schemas import topics
+from schemas.events import AnyEvent
+from schemas.outputs import Slate
+
+
+class LoggedRecord(NamedTuple):
+    """An event as a consumer would hand it over."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+_topic = attrgetter("topic")
+_encode = msgspec.json.Encoder().encode
+
+
+class OfPath:
+    """``states`` keeps the users' states; ``update_every_s`` of event time is how often knowledge catches up.
+
+    Nothing is filtered or changed against the worker: an event that ingest refuses causes nothing, and is counted.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str = "rillet",
+        states: MutableMapping[bytes, bytes] | None = None,
+        update_every_s: float = 0.0,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.n_refused = 0
+        self._states: MutableMapping[bytes, bytes] = {} if states is None else states
+        self._update_every_s = update_every_s
+        self._due_s: float | None = None
+        self._offsets = dict.fromkeys(topics.BEHAVIOUR, 0)
+        self._later: list[Facts] = []
+
+    def follow(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Offer | None]:
+        """See ``Recommender``; at most one slate a user."""
+        slates = self.slates(events, learn=learn)
+        return [None if slate is None else _offer(slate) for slate in slates]
+
+    def slates(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Slate | None]:
+        """The slates that a worker would publish, None for an event that is due none."""
+        if learn and self._update_every_s > 0.0:
+            learn = False
+            self._catch_up_when_due(events[-1].time_ms / 1000.0)
+        causes = self._absorb(events, learn=learn)
+        served = {each.slate.event_id: each.slate for each in self.path.serve(causes, events[-1].time_ms)}
+        return [served.get(event.event_id) for event in events]
+
+    def catch_up(self) -> None:
+        """See ``Recommender``."""
+        for facts in self._later:
+            self.path.knowledge.learn(facts)
+        self._later.clear()
+
+    def train(self, events: Sequence[AnyEvent]) -> None:
+        """See ``Recommender``."""
+        self._absorb(events, learn=True)
+
+    def _catch_up_when_due(self, now_s: float) -> None:
+        if self._due_s is None or now_s >= self._due_s:
+            self.catch_up()
+            self._due_s = now_s + self._update_every_s
+
+    def _absorb(self, events: Sequence[AnyEvent], *, learn: bool):  # type: ignore[no-untyped-def]
+        records = [self._record(event) for event in events]
+        batches = [list(same) for _, same in groupby(records, key=_topic)]
+        absorbed = self.path.absorb(batches, self._load, events[-1].time_ms, learn=learn)
+        for states in absorbed.states.values():
+            self._states.update(states)
+        self.n_refused += sum(len(batch.ingested.rejected) for batch in absorbed.quality)
+        if not learn:
+            self._later.append(absorbed.facts)
+        return absorbed.causes
+
+    def _record(self, event: AnyEvent) -> LoggedRecord:
+        topic = topics.of_event(event)
+        offset = self._offsets[topic]
+        self._offsets[topic] = offset + 1
+        return LoggedRecord(topic, 0, offset, event.time_ms, event.user_id.encode(), _encode(event))
+
+    def _load(self, _partition: int, keys: list[bytes]) -> list[bytes | None]:
+        return [self._states.get(key) for key in keys]
+
+
+def _offer(slate: Slate) -> Offer:
+    return Offer(
+        [item.item_id for item in slate.items],
+        [item.reasons[0].source if item.reasons else "" for item in slate.items],
+    )

@@ -1,0 +1,35 @@
+"""What is evaluated: anything that follows events and answers each with a list of items."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from schemas.events import AnyEvent
+
+
+class Offer(NamedTuple):
+    """A list of items as it was shown, best first."""
+
+    items: list[str]
+    sources: list[str]
+    """What brought each item most; empty where the recommender has no sources."""
+
+
+NOTHING = Offer([], [])
+
+
+class Recommender(Protocol):
+    """Users are told apart by ``user_id``; item knowledge is shared."""
+
+    name: str
+
+    def follow(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Offer | None]:
+        """Take events of *different* users, and answer each with the user's next offer; None where none is due.
+
+        Without ``learn`` shared knowledge stays as it is until ``catch_up``; what is known of the users does not.
+        """
+
+    def catch_up(self) -> None:
+        """Learn what was only followed since the last call, in its order."""
+
+    def train(self, events: Sequence[AnyEvent]) -> None:
+        """Learn events of any users at once and answer nothing."""
