@@ -6,6 +6,7 @@ differ. Columns are gathered in lists and read as arrays.
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ class Events:
     def __len__(self) -> int:
         return len(self.at)
 
-    def column(self, name: str) -> NDArray[np.generic]:
+    def column(self, name: str) -> NDArray[Any]:
         """A column as an array (n,)."""
         return np.array(getattr(self, name))
 
