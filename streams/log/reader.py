@@ -1,0 +1,126 @@
+"""A log from its bytes to its events: opened, read into rows, understood, put in order, made events."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from streams.errors import InputError
+from streams.log.delimited import read_delimited
+from streams.log.events import Logged, to_events
+from streams.log.guess import guess
+from streams.log.in_time import in_time
+from streams.log.json_lines import read_json_lines
+from streams.log.mapping import FilePart, LogMapping
+from streams.log.parquet import read_parquet
+from streams.log.parse import ROW_ERRORS, LogRow, Parser, why_not
+from streams.log.presets import named
+from streams.log.source import OnBytes, Source, opened, stem
+from streams.log.table import CutOff, Row, Table, Unreadable, places
+from streams.log.tally import Tally
+from streams.log.written import as_written
+
+
+def read_log(
+    path: Path | str, mapping: str | None = None, on_bytes: OnBytes | None = None
+) -> Iterator[Logged]:
+    """The events of a log in the order of time.
+
+    ``mapping`` is the name of a preset or the path of a TOML file; None guesses. ``on_bytes`` is told the
+    bytes done and to do: those of the file, and once more as many for a log that has to be sorted.
+
+    Raises:
+        InputError: the file or the mapping is not there or does not fit, or too many rows are unreadable.
+    """
+    return iter(Log(path, mapping, on_bytes))
+
+
+class Log:
+    """A log with its mapping; iterating reads it, ``tally`` counts what became of its rows."""
+
+    def __init__(self, path: Path | str, mapping: str | None = None, on_bytes: OnBytes | None = None) -> None:
+        self.path = str(path)
+        self.name, self.mapping = named(mapping) if mapping else guess(self.path)
+        self.tally = Tally(self.path, self.mapping.file.max_unreadable)
+        self._on_bytes = on_bytes
+
+    def __iter__(self) -> Iterator[Logged]:
+        self.tally = Tally(self.path, self.mapping.file.max_unreadable)
+        rows = self._in_order() if self.mapping.file.in_order else self._sorted()
+        yield from to_events(rows, self.mapping.constants.currency)
+
+    def rows(self, on_bytes: OnBytes | None = None) -> Iterator[LogRow]:
+        """The rows that become events, as they lie in the file."""
+        with opened(self.path, on_bytes or self._on_bytes) as source:
+            table = read_table(source, self.mapping)
+            at = places(table, self.mapping.needed(), self.path)
+            parser = Parser(self.mapping, at, self.name, stem(self.path))
+            yield from self._parsed(table, parser)
+        self.tally.end()
+
+    def _parsed(self, table: Table, parser: Parser) -> Iterator[LogRow]:
+        tally = self.tally
+        for row in table.rows:
+            if isinstance(row, Row):
+                tally.n_rows += 1
+                try:
+                    parsed = parser.parse(row.values, tally.n_rows - 1)
+                except ROW_ERRORS as error:
+                    tally.unreadable(Unreadable(row.line, ",".join(row.values), why_not(error)))
+                    continue
+                if parsed is None:
+                    tally.n_left_out += 1
+                else:
+                    yield parsed
+            elif isinstance(row, CutOff):
+                tally.cut_off(row.line)
+            else:
+                tally.n_rows += 1
+                tally.unreadable(row)
+
+    def _in_order(self) -> Iterator[LogRow]:
+        latest_ms = 0
+        for row in self.rows():
+            if row.time_ms < latest_ms:
+                self.tally.back_in_time(row.number)
+            latest_ms = max(latest_ms, row.time_ms)
+            yield row
+
+    def _sorted(self) -> Iterator[LogRow]:
+        """Half of the work is reading, the other half begins once all is read."""
+        on_bytes = self._on_bytes
+        if on_bytes is None:
+            yield from in_time(self.rows())
+            return
+        size_bytes = 0
+
+        def reading(done: int, total: int) -> None:
+            nonlocal size_bytes
+            size_bytes = total
+            on_bytes(done, 2 * total)
+
+        for n, row in enumerate(in_time(self.rows(reading)), 1):
+            if n % 1_000 == 0:
+                on_bytes(size_bytes + size_bytes * n // self.tally.n_rows, 2 * size_bytes)
+            yield row
+        on_bytes(2 * size_bytes, 2 * size_bytes)
+
+
+def read_table(source: Source, mapping: LogMapping) -> Table:
+    """The columns and rows of an opened log.
+
+    Raises:
+        InputError: the file is empty or of another format.
+    """
+    file = as_written(mapping.file, source.path)
+    needed = mapping.needed()
+    table = _table(source, file, needed)
+    if not table.columns:
+        raise InputError(f"{source.path} is empty.", fix="Give a file with a header and rows.")
+    return table
+
+
+def _table(source: Source, file: FilePart, needed: list[str]) -> Table:
+    if file.format == "parquet":
+        return read_parquet(source, needed)
+    if file.format == "jsonl":
+        return read_json_lines(source, file, needed)
+    return read_delimited(source, file)
