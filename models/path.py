@@ -19,7 +19,7 @@ from models.knowledge.base import KnowledgeBase
 from models.knowledge.settings import KnowledgeSettings
 from models.path_settings import PathSettings
 from models.rank.reasons import slate_items
-from models.rank.score import FixedWeights
+from models.rank.score import FixedWeights, Scorer
 from models.rank.slate import rank
 from schemas import topics
 from schemas.catalog import Item
@@ -39,12 +39,12 @@ class Served(NamedTuple):
 class Path:
     """All stages with their shared knowledge. ``lap`` is told when each stage ends."""
 
-    def __init__(self, settings: PathSettings) -> None:
+    def __init__(self, settings: PathSettings, scorer: Scorer | None = None) -> None:
         self.settings = settings
         self.knowledge = KnowledgeBase(settings.knowledge, settings.retrieve)
         self.model_version = f"fixed-{xxh64_hexdigest(settings.canonical().encode())[:8]}"
         self._absorber = Absorber(Ingest(settings.ingest), settings.interest, self.knowledge)
-        self._scorer = FixedWeights(settings.rank)
+        self._scorer = scorer or FixedWeights(settings.rank)
         self._source_names = [source.name for source in self.knowledge.sources]
 
     def absorb(

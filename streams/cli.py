@@ -20,6 +20,9 @@ COMMANDS = {
     "topics": ("streams.commands.topics", "Create, compare and describe the topics."),
     "broker": ("streams.commands.broker", "Start a broker for trying out."),
     "simulate": ("streams.simulate", "Send the events of a simulated shop."),
+    "evaluate": ("streams.commands.evaluate", "Try the recommendations over a log."),
+    "replay": ("streams.commands.replay", "Send a shop's event log to the topics."),
+    "mapping": ("streams.commands.mapping", "Guess, list and show what the columns of a log mean."),
     "dead-letter": ("streams.commands.dead_letter", "List, show and replay refused records."),
     "settings": ("streams.commands.settings", "Print the settings, or a settings file."),
 }

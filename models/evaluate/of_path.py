@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from models.absorb import Cause
 from models.evaluate.recommender import Offer
 from models.knowledge.facts import Facts
 from models.path import Path
@@ -82,12 +83,13 @@ class OfPath:
             self.catch_up()
             self._due_s = now_s + self._update_every_s
 
-    def _absorb(self, events: Sequence[AnyEvent], *, learn: bool):  # type: ignore[no-untyped-def]
+    def _absorb(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Cause]:
         records = [self._record(event) for event in events]
         batches = [list(same) for _, same in groupby(records, key=_topic)]
         absorbed = self.path.absorb(batches, self._load, events[-1].time_ms, learn=learn)
         for states in absorbed.states.values():
-            self._states.update(states)
+            for key, state in states:
+                self._states[key] = state
         self.n_refused += sum(len(batch.ingested.rejected) for batch in absorbed.quality)
         if not learn:
             self._later.append(absorbed.facts)

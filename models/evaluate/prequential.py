@@ -46,8 +46,11 @@ class _Visit:
 class Prequential:
     """Follows a log with several recommenders side by side, all tried on the same events."""
 
-    def __init__(self, recommenders: Sequence[Recommender], idle_s: float = 1_800.0) -> None:
+    def __init__(
+        self, recommenders: Sequence[Recommender], idle_s: float = 1_800.0, *, learn: bool = True
+    ) -> None:
         self.recommenders = recommenders
+        self._learn = learn
         self.events = Events()
         self.found = [Found() for _ in recommenders]
         self.n_events = 0
@@ -67,13 +70,24 @@ class Prequential:
         than it need be; with more it is faster, and nobody learns from the last few events before.
         """
         for batch in apart(events, batch_size):
-            for n, event in enumerate(batch):
-                self._try(self.n_events + n, event)
-            offers = [recommender.follow(batch, learn=True) for recommender in self.recommenders]
-            for at, event in enumerate(batch):
-                self._remember(event, [of_one[at] for of_one in offers])
-            self.n_events += len(batch)
+            self.take(batch)
             yield self.n_events
+
+    def take(self, batch: Sequence[AnyEvent]) -> None:
+        """Try events of different users, and follow them."""
+        for n, event in enumerate(batch):
+            self._try(self.n_events + n, event)
+        offers = [recommender.follow(batch, learn=self._learn) for recommender in self.recommenders]
+        for at, event in enumerate(batch):
+            self._remember(event, [of_one[at] for of_one in offers])
+        self.n_events += len(batch)
+
+    def train(self, batch: Sequence[AnyEvent]) -> None:
+        """Let everyone learn events that are not tried and whose users do not come back."""
+        for recommender in self.recommenders:
+            recommender.train(batch)
+        for event in batch:
+            self._count_items(event)
 
     def _try(self, at: int, event: AnyEvent) -> None:
         visit = self._visits.get(event.user_id)
@@ -128,14 +142,18 @@ class Prequential:
         visit = self._visit(event)
         visit.last_ms = max(visit.last_ms, event.time_ms)
         visit.offers = [new or old for new, old in zip(offers, visit.offers, strict=True)]
-        for part in event.lines if isinstance(event, Purchase) else [event]:
-            if isinstance(part, Line | Browse) and part.category:
-                self._category[part.item_id] = part.category
         for item in wanted(event):
             if visit.last_item is not None:
                 visit.transitions.add((visit.last_item, item))
             visit.items[item] = None
             visit.last_item = item
+        self._count_items(event)
+
+    def _count_items(self, event: AnyEvent) -> None:
+        for part in event.lines if isinstance(event, Purchase) else [event]:
+            if isinstance(part, Line | Browse) and part.category:
+                self._category[part.item_id] = part.category
+        for item in wanted(event):
             self.items[item] += 1
             self._n_interactions += 1
             self._first_ms.setdefault(item, event.time_ms)

@@ -167,6 +167,17 @@ class ColdStartSettings(SourceSettings):
     )
 
 
+class RecentSettings(SourceSettings):
+    """The user's own items."""
+
+    current: bool = Field(
+        False, description="Whether the item of this moment is named: of use where it may next be bought."
+    )
+    fade: float = Field(
+        1.0, ge=0.0, le=10.0, description="An item n places before the last one weighs 1 / n to this power."
+    )
+
+
 class RetrieveSettings(BaseModel):
     """Frozen; unknown keys are refused."""
 
@@ -178,3 +189,4 @@ class RetrieveSettings(BaseModel):
     content: ContentSettings = ContentSettings()
     search: SearchIntentSettings = SearchIntentSettings()
     cold_start: ColdStartSettings = ColdStartSettings()
+    recent: RecentSettings = RecentSettings()
