@@ -12,19 +12,24 @@ from streams.log.table import CutOff, Row, Table, Unreadable
 from streams.log.text import Text
 
 SAMPLE: Final = 1_000
-"""Objects whose members are the columns; a member that comes up later is found all the same, if it is needed."""
+"""Objects whose members are the columns."""
 MAX_DEPTH: Final = 5
 
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def read_json_lines(source: Source, file: FilePart, needed: Sequence[str]) -> Table:
-    """The table in a file of JSON lines; ``needed`` columns alone are read, all that are seen without any."""
+def read_json_lines(
+    source: Source, file: FilePart, needed: Sequence[str] = (), rare: Sequence[str] = ()
+) -> Table:
+    """The table in a file of JSON lines; ``needed`` columns alone are read, all that are seen without any.
+
+    Those that are ``rare`` count as there even where no object of the sample has them.
+    """
     text = Text(source, file.encoding)
     objects = _objects(text)
     sample = list(islice(objects, SAMPLE))
     seen = dict.fromkeys(name for _, each in sample if isinstance(each, dict) for name in members(each))
-    columns = [name for name in needed if name in seen] or list(seen)
+    columns = [name for name in needed if name in seen or name in rare] or list(seen)
     paths = [name.split(".") for name in columns]
     lacking = [name for name in seen if name not in columns]
     rows = _rows(chain(sample, objects), paths, text, len(lacking))

@@ -218,6 +218,11 @@ class LogMapping(Part):
         named += [name for name in self.id.template_names() if name not in TEMPLATE_NAMES]
         return list(dict.fromkeys(name for name in named if name))
 
+    def rare(self) -> list[str]:
+        """Those of ``needed`` that may be missing in many rows of a file without a header."""
+        common = (self.columns.user, self.columns.item, self.time.column, self.kind.column)
+        return [name for name in self.needed() if name not in common]
+
 
 def parse_mapping(text: str, origin: str) -> LogMapping:
     """The mapping in a TOML text.

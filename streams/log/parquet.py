@@ -10,7 +10,7 @@ from streams.log.table import Row, Table
 BATCH_ROWS: Final = 8_192
 
 
-def read_parquet(source: Source, needed: Sequence[str]) -> Table:
+def read_parquet(source: Source, needed: Sequence[str] = ()) -> Table:
     """The table in a Parquet file; ``needed`` columns alone are read, all of them without any.
 
     Raises:

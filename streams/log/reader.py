@@ -1,6 +1,8 @@
 """A log from its bytes to its events: opened, read into rows, understood, put in order, made events."""
 
+import math
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from streams.errors import InputError
@@ -34,11 +36,17 @@ def read_log(
 
 
 class Log:
-    """A log with its mapping; iterating reads it, ``tally`` counts what became of its rows."""
+    """A log with its mapping, by name or ``known``; iterating reads it, ``tally`` counts what became of its rows."""
 
-    def __init__(self, path: Path | str, mapping: str | None = None, on_bytes: OnBytes | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        mapping: str | None = None,
+        on_bytes: OnBytes | None = None,
+        known: tuple[str, LogMapping] | None = None,
+    ) -> None:
         self.path = str(path)
-        self.name, self.mapping = named(mapping) if mapping else guess(self.path)
+        self.name, self.mapping = known or (named(mapping) if mapping else guess(self.path))
         self.tally = Tally(self.path, self.mapping.file.max_unreadable)
         self._on_bytes = on_bytes
 
@@ -55,6 +63,23 @@ class Log:
             parser = Parser(self.mapping, at, self.name, stem(self.path))
             yield from self._parsed(table, parser)
         self.tally.end()
+
+    def span_ms(self, *, to_the_end: bool = True) -> tuple[int, int] | None:
+        """Times of the first and last event, None without any; reads the log once, without a word about it.
+
+        Not ``to_the_end``, the last one is the first, and of a log in order no more is read.
+        """
+        quiet = Log(self.path, on_bytes=self._on_bytes, known=(self.name, self.mapping))
+        quiet.tally.quiet = True
+        rows = quiet.rows()
+        if not to_the_end and self.mapping.file.in_order:
+            rows = islice(rows, 1)
+        first_ms, last_ms = math.inf, -math.inf
+        for row in rows:
+            first_ms, last_ms = min(first_ms, row.time_ms), max(last_ms, row.time_ms)
+        if first_ms > last_ms:
+            return None
+        return int(first_ms), int(last_ms if to_the_end else first_ms)
 
     def _parsed(self, table: Table, parser: Parser) -> Iterator[LogRow]:
         tally = self.tally
@@ -111,16 +136,15 @@ def read_table(source: Source, mapping: LogMapping) -> Table:
         InputError: the file is empty or of another format.
     """
     file = as_written(mapping.file, source.path)
-    needed = mapping.needed()
-    table = _table(source, file, needed)
+    table = _table(source, file, mapping)
     if not table.columns:
         raise InputError(f"{source.path} is empty.", fix="Give a file with a header and rows.")
     return table
 
 
-def _table(source: Source, file: FilePart, needed: list[str]) -> Table:
+def _table(source: Source, file: FilePart, mapping: LogMapping) -> Table:
     if file.format == "parquet":
-        return read_parquet(source, needed)
+        return read_parquet(source, mapping.needed())
     if file.format == "jsonl":
-        return read_json_lines(source, file, needed)
+        return read_json_lines(source, file, mapping.needed(), mapping.rare())
     return read_delimited(source, file)

@@ -19,6 +19,7 @@ class Tally:
 
     path: str
     max_unreadable: float
+    quiet: bool = False
     n_rows: int = 0
     n_unreadable: int = 0
     n_left_out: int = 0
@@ -36,27 +37,36 @@ class Tally:
         self.n_unreadable += 1
         if len(self.quoted) < MAX_QUOTED:
             self.quoted.append(f"line {row.line}: {row.why}, in {row.text.strip()[:200]!r}")
-            _LOG.warning("unreadable row: path=%s %s", self.path, self.quoted[-1])
+            self._warn("unreadable row: path=%s %s", self.path, self.quoted[-1])
         if self.n_unreadable > self.max_unreadable * max(self.n_rows, SURE_ROWS):
             self._refuse()
 
     def end(self) -> None:
-        """Judge the share of unreadable rows once all were read."""
+        """Judge the rows once all were read.
+
+        Raises:
+            InputError: too many are unreadable, or all were left out.
+        """
         if self.n_unreadable > self.max_unreadable * self.n_rows:
             self._refuse()
+        if 0 < self.n_rows == self.n_left_out + self.n_unreadable:
+            raise InputError(
+                f"{self.path}: none of {self.n_rows:,} rows names a user and an item and is of a mapped kind.",
+                fix="Compare columns and kind.values of the mapping with the file: `rillet mapping guess` helps.",
+            )
 
     def cut_off(self, line: int) -> None:
         """The last row was never finished."""
         self.cut_off_line = line
-        _LOG.warning("the last row is cut off and left out: path=%s line=%d", self.path, line)
+        self._warn("the last row is cut off and left out: path=%s line=%d", self.path, line)
 
-    def back_in_time(self, line: int) -> None:
+    def back_in_time(self, number: int) -> None:
         """A row is earlier than the one before, in a log that was said to be in order."""
         self.n_back_in_time += 1
         if self.n_back_in_time == 1:
-            _LOG.warning(
-                "a row is earlier than the one before; set file.in_order = false: path=%s line=%d",
-                self.path, line,
+            self._warn(
+                "a row is earlier than the one before; set file.in_order = false: path=%s row=%d",
+                self.path, number,
             )  # fmt: skip
 
     def summary(self) -> dict[str, Any]:
@@ -69,6 +79,10 @@ class Tally:
             "cut_off_line": self.cut_off_line,
             "quoted": self.quoted,
         }
+
+    def _warn(self, event: str, *fields: object) -> None:
+        if not self.quiet:
+            _LOG.warning(event, *fields)
 
     def _refuse(self) -> None:
         raise InputError(

@@ -1,0 +1,91 @@
+"""What a log looks like before anyone said what it means: format, separator, header, columns, first rows."""
+
+import csv
+from itertools import islice
+from typing import Final, NamedTuple
+
+from streams.errors import InputError
+from streams.log.delimited import read_delimited
+from streams.log.json_lines import read_json_lines
+from streams.log.mapping import FilePart
+from streams.log.parquet import read_parquet
+from streams.log.source import PACKED, lines, opened
+from streams.log.table import Row, Table
+from streams.log.written import as_written
+
+SAMPLE_ROWS: Final = 10_000
+HEAD_LINES: Final = 50
+_SEPARATORS: Final = (",", "\t", ";", "|")
+
+
+class Sample(NamedTuple):
+    """The first rows of a log."""
+
+    file: FilePart
+    columns: tuple[str, ...]
+    rows: list[Row]
+
+    def values(self, column: str) -> list[str]:
+        """What stands in a column, empty values left out."""
+        at = self.columns.index(column)
+        return [value for row in self.rows if (value := row.values[at].strip())]
+
+
+def sniff(path: str) -> Sample:
+    """The first rows of a log, read as what it looks like.
+
+    Raises:
+        InputError: it is empty, or cannot be read.
+    """
+    file = _file(path)
+    with opened(path) as source:
+        if file.format == "parquet":
+            table = read_parquet(source)
+        elif file.format == "jsonl":
+            table = read_json_lines(source, file)
+        else:
+            table = read_delimited(source, file)
+        return Sample(file, table.columns, _first_rows(table))
+
+
+def _first_rows(table: Table) -> list[Row]:
+    return [row for row in islice(table.rows, SAMPLE_ROWS) if isinstance(row, Row)]
+
+
+def _file(path: str) -> FilePart:
+    if as_written(FilePart(), path).format == "parquet":
+        return FilePart(format="parquet")
+    with opened(path) as source:
+        head = [line.decode(errors="replace") for line in islice(lines(source), HEAD_LINES)]
+    if not head:
+        raise InputError(f"{path} is empty.", fix="Give a file with rows.")
+    if head[0].startswith("PAR1") and not path.endswith(PACKED):
+        return FilePart(format="parquet")
+    if head[0].lstrip("\ufeff \t").startswith("{"):
+        return FilePart(format="jsonl")
+    return _delimited(head)
+
+
+def _delimited(head: list[str]) -> FilePart:
+    separator = max(_SEPARATORS, key=lambda each: _fewest(head, each))
+    first = next(csv.reader(head[:1], delimiter=separator), [])
+    known = {"separator": None if separator in ",\t" else separator}
+    form = "tsv" if separator == "\t" else "csv"
+    if any(_is_number(value) for value in first):
+        names = tuple(f"column{n}" for n in range(1, len(first) + 1))
+        return FilePart(format=form, header=False, columns=names, **known)
+    return FilePart(format=form, **known)
+
+
+def _fewest(head: list[str], separator: str) -> int:
+    """Separators of the line that has fewest."""
+    whole = head[:-1] or head
+    return min(line.count(separator) for line in whole if line.strip() or line is head[0])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
