@@ -20,6 +20,7 @@ COMMANDS = {
     "topics": ("streams.commands.topics", "Create, compare and describe the topics."),
     "broker": ("streams.commands.broker", "Start a broker for trying out."),
     "simulate": ("streams.simulate", "Send the events of a simulated shop."),
+    "tune": ("streams.commands.tune", "Search settings that suit a log."),
     "evaluate": ("streams.commands.evaluate", "Try the recommendations over a log."),
     "replay": ("streams.commands.replay", "Send a shop's event log to the topics."),
     "mapping": ("streams.commands.mapping", "Guess, list and show what the columns of a log mean."),

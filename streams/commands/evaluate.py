@@ -94,7 +94,7 @@ def evaluate(
         overrides = [f"{name}={value}" for name, value in evaluation.AS_IN_THE_LITERATURE.items()] + overrides
     plan = _plan(config, overrides, compare or [], _ks(ks), baselines, batch, update_every_s, from_share)
     screen = Console(stderr=True)
-    with _progress(screen) as progress:
+    with progress_bars(screen) as progress:
         if protocol is Protocol.SESSIONS:
             if not (train and test):
                 raise InputError("--protocol sessions needs two logs.", fix="Give --train FILE --test FILE.")
@@ -141,7 +141,8 @@ def _ks(text: str) -> list[int]:
 
 
 @contextmanager
-def _progress(screen: object) -> "Iterator[Progress]":
+def progress_bars(screen: object) -> "Iterator[Progress]":
+    """A bar for each file that is read."""
     from rich import progress as bars
 
     with bars.Progress(console=screen, transient=True) as shown:  # type: ignore[arg-type]
