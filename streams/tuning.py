@@ -84,7 +84,8 @@ class Tuner:
         self, weighings: Sequence[Weighing], before: Sequence[float], n: int
     ) -> tuple[float, dict[str, float], list[float]]:
         """The weights that gain most, as they are written."""
-        first, *others = weighings[0].sources
+        heard = set[str]().union(*(weighing.heard() for weighing in weighings))
+        first, *others = (name for name in weighings[0].sources if name in heard)
         start = dict(zip(weighings[0].sources, self._weights(weighings[0].sources).tolist(), strict=True))
         study = self._study()
         low, high = WEIGHTS

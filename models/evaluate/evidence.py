@@ -125,6 +125,10 @@ class Weighing:
         self._sizes = sizes
         self._lower = items < np.repeat(items[self._starts], sizes)
 
+    def heard(self) -> set[str]:
+        """Sources that said anything at all."""
+        return {name for name, said in zip(self.sources, self._evidence.any(axis=0), strict=True) if said}
+
     def ndcg(self, weights: F32) -> float:
         """For weights (S,); an item is ordered by its score, then by its index."""
         scores = self._evidence @ weights
