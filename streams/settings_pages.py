@@ -127,12 +127,13 @@ def _allowed(name: str) -> str:
     for part in name.split("."):
         node = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
         node = node["properties"][part]
-    return _in_words(node)
+    return in_words(node)
 
 
-def _in_words(node: dict[str, Any]) -> str:
+def in_words(node: dict[str, Any]) -> str:
+    """Type and bounds of a JSON Schema node, in words."""
     if "anyOf" in node:
-        return " or ".join(_in_words(each) for each in node["anyOf"] if each.get("type") != "null")
+        return " or ".join(in_words(each) for each in node["anyOf"] if each.get("type") != "null")
     if "enum" in node:
         return ", ".join(f"`{value}`" for value in node["enum"])
     kinds = {

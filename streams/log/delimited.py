@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator
 from typing import Any, Final
 
+from streams.errors import InputError
 from streams.log.mapping import FilePart
 from streams.log.source import Source
 from streams.log.table import CutOff, Row, Table, Unreadable
@@ -22,8 +23,18 @@ def read_delimited(source: Source, file: FilePart) -> Table:
         quotechar=file.quote or None,
         quoting=csv.QUOTE_MINIMAL if file.quote else csv.QUOTE_NONE,
     )
-    columns = tuple(next(reader, ())) if file.header else file.columns
+    columns = _header(reader, source) if file.header else file.columns
     return Table(columns, _rows(reader, len(columns), separator, text))
+
+
+def _header(reader: Any, source: Source) -> tuple[str, ...]:
+    try:
+        return tuple(next(reader, ()))
+    except csv.Error as error:
+        raise InputError(
+            f"{source.path} does not begin with a row of column names: {error}.",
+            fix="Check that it is text with values between separators, a row a line.",
+        ) from error
 
 
 def _rows(reader: Any, n_columns: int, separator: str, text: Text) -> Iterator[Row | Unreadable | CutOff]:

@@ -1,7 +1,7 @@
 """Rows of the log to events; the rows of one order become one purchase."""
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, Final, NamedTuple
 
 from models.kinds import Kind
@@ -33,13 +33,14 @@ class Logged(NamedTuple):
 
 
 def to_events(rows: Iterable[LogRow], currency: str | None = None) -> Iterator[Logged]:
-    """Rows of one order that follow each other are one purchase, of ``MAX_LINES`` lines at most."""
+    """Rows of one order that follow each other are one purchase, or several beyond ``MAX_LINES`` lines."""
     for same, group in groupby(rows, key=_same_order):
         if same is None:
             for row in group:
                 yield _event(row, currency)
         else:
-            yield _purchase(list(group)[:MAX_LINES], currency)
+            while lines := list(islice(group, MAX_LINES)):
+                yield _purchase(lines, currency)
 
 
 def _same_order(row: LogRow) -> tuple[str, str] | None:

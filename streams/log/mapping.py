@@ -253,14 +253,17 @@ def read_mapping(path: Path) -> LogMapping:
         raise InputError(f"{path} cannot be read: {error}.", fix="Check the path and the file.") from error
 
 
-def keys() -> Iterator[str]:
-    """Dotted names of all keys."""
+def parts() -> Iterator[tuple[str, type[Part]]]:
+    """The sections of a mapping."""
     for name, info in LogMapping.model_fields.items():
         part = info.annotation
         if isinstance(part, type) and issubclass(part, Part):
-            yield from (f"{name}.{key}" for key in part.model_fields)
-        else:
-            yield name
+            yield name, part
+
+
+def keys() -> list[str]:
+    """Dotted names of all keys within sections."""
+    return [f"{name}.{key}" for name, part in parts() for key in part.model_fields]
 
 
 def _describe(error: Any) -> str:
@@ -274,7 +277,8 @@ def _describe(error: Any) -> str:
 
 
 def _nearest(name: str) -> str:
-    by_last = {key.rpartition(".")[2]: key for key in reversed(list(keys()))}
-    near = difflib.get_close_matches(name, list(keys()), n=1, cutoff=0.7)
+    known = keys() if "." in name else [*LogMapping.model_fields, *keys()]
+    by_last = {key.rpartition(".")[2]: key for key in reversed(known)}
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     near = near or [by_last[key] for key in difflib.get_close_matches(name.rpartition(".")[2], by_last, n=1)]
     return f"; did you mean {near[0]}?" if near else ""

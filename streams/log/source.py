@@ -15,6 +15,8 @@ from typing import IO, Any, BinaryIO, Final, NamedTuple, cast
 from streams.errors import InputError
 
 CHUNK_BYTES: Final = 1 << 20
+ZSTD_BYTES: Final = 1 << 16
+"""Packed bytes taken at once, so that what they unpack to stays small."""
 PACKED: Final = (".gz", ".gzip", ".zst", ".zstd")
 _LOG: Final = logging.getLogger(__name__)
 
@@ -56,6 +58,37 @@ class _Counted(io.RawIOBase):
         buffer[: len(chunk)] = chunk
         self._on_bytes(self._file.tell(), self._size_bytes)
         return len(chunk)
+
+
+class _Zstd(io.RawIOBase):
+    """Frames of zstd, one after the other; EOFError when the last one is cut off, as gzip has it."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        import zstandard
+
+        self._packed = packed
+        self._new_frame = zstandard.ZstdDecompressor().decompressobj
+        self._frame: Any = None
+        self._left = b""
+        self._unpacked = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._unpacked:
+            chunk = self._left or self._packed.read(ZSTD_BYTES)
+            if not chunk:
+                if self._frame is not None:
+                    raise EOFError("the last frame is cut off")
+                return 0
+            self._frame = self._frame or self._new_frame()
+            self._unpacked, self._left = memoryview(self._frame.decompress(chunk)), b""
+            if self._frame.eof:
+                self._left, self._frame = self._frame.unused_data, None
+        n = min(len(buffer), len(self._unpacked))
+        buffer[:n], self._unpacked = self._unpacked[:n], self._unpacked[n:]
+        return n
 
 
 def suffixes(path: str) -> list[str]:
@@ -135,10 +168,7 @@ def _unpacked(path: str, packed: BinaryIO) -> BinaryIO:
     if ending in {".gz", ".gzip"}:
         return cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=packed), CHUNK_BYTES))
     if ending in {".zst", ".zstd"}:
-        import zstandard
-
-        reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
-        return cast(BinaryIO, io.BufferedReader(reader, CHUNK_BYTES))
+        return cast(BinaryIO, io.BufferedReader(_Zstd(packed), CHUNK_BYTES))
     return packed
 
 
