@@ -80,9 +80,11 @@ class Gatherer:
 
     def take(self, batch: Sequence[AnyEvent]) -> None:
         """Events of different users."""
-        if self.trying:
-            for event in batch:
-                self._try(event)
+        if not self.trying:
+            self._follower.train(batch)
+            return
+        for event in batch:
+            self._try(event)
         slates = self._follower.slates(batch, learn=True)
         due = [event.user_id for event, slate in zip(batch, slates, strict=True) if slate]
         if due and self._listening.merged is not None:

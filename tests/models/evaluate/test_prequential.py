@@ -89,8 +89,7 @@ def test_a_recommender_cannot_know_the_event_that_it_is_tried_on(view, of_path):
 
 def test_the_path_learns_the_log(shop_log, of_path):
     found = followed(shop_log, of_path()).found[0]
-    high = [bool(ranks) and ranks[0] <= 3 for ranks in found.ranks[-150:]]
-    assert np.mean(high) > 0.25  # by chance it would be a tenth
+    assert np.mean([bool(ranks) for ranks in found.ranks[-150:]]) > 0.4  # by chance it would be a third
 
 
 def test_knowledge_that_is_updated_seldom_lags_behind(shop_log, of_path):
