@@ -21,12 +21,12 @@ from streams.errors import InputError
 from streams.log import read_log
 from streams.settings import Settings, load_with_origins, variable
 
-AS_IN_THE_LITERATURE: Final = {
+REPEATS: Final = {
     "rank.filter_viewed": "false",
     "rank.filter_bought": "false",
     "rank.mmr_lambda": "1",
 }
-"""The session protocol keeps repeated views and orders by score alone."""
+"""The literature, and so the session protocol, keeps repeated views and orders by score alone."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is read, how many bytes of it, and of how many."""
@@ -159,11 +159,18 @@ def _result(
         ],
         differences=differences(names, events, follower.found, keep, max(ks)) if any_left else [],
         events_per_s=n_events / max(seconds, 1e-9),
-        notes=list(_notes(follower)),
+        notes=list(_notes(follower, plan)),
     )
 
 
-def _notes(follower: Prequential) -> Iterator[str]:
+def _notes(follower: Prequential, plan: Plan) -> Iterator[str]:
+    repeats = follower.events.is_repeat
+    first, settings = next(iter(plan.settings.items()))
+    if any(repeats) and settings.rank.filter_viewed:
+        yield (
+            f"{first} leaves out what was viewed in the session, and so misses the {sum(repeats) / len(repeats):.0%}"
+            " of trials that are repeats; the baselines do not: --repeats lets it name them too"
+        )
     for recommender in follower.recommenders:
         if isinstance(recommender, OfPath) and recommender.n_refused:
             yield f"{recommender.name}: {recommender.n_refused:,} events were refused by ingest and caused nothing"

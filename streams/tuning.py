@@ -93,10 +93,8 @@ class Tuner:
         best: tuple[float, dict[str, float], list[float]] = (-1.0, {}, [])
         for _ in range(n):
             trial = study.ask()
-            weights = {
-                first: 1.0,
-                **{name: trial.suggest_float(name, low, high, log=True) for name in others},
-            }
+            tried = {name: trial.suggest_float(name, low, high, log=True) for name in others}
+            weights = {**start, first: 1.0, **tried}
             rounded = {name: float(f"{weight:.2g}") for name, weight in weights.items()}
             column = np.array(list(rounded.values()), np.float32)
             ndcgs = [weighing.ndcg(column) for weighing in weighings]

@@ -129,7 +129,9 @@ class Weighing:
 
     def heard(self) -> set[str]:
         """Sources that said anything at all."""
-        return {name for name, said in zip(self.sources, self._evidence.any(axis=0), strict=True) if said}
+        return {
+            name for name, said in zip(self.sources, self._evidence.max(axis=0), strict=True) if said > 0.0
+        }
 
     def ndcg(self, weights: F32) -> float:
         """For weights (S,); an item is ordered by its score, then by its index."""

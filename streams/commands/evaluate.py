@@ -68,6 +68,12 @@ def evaluate(
         float,
         typer.Option(min=0.0, help="Event time between updates of the shared knowledge; 0 for each event."),
     ] = 0.0,
+    repeats: Annotated[
+        bool,
+        typer.Option(
+            "--repeats", help="Let viewed and bought items through, ordered by score: as the baselines do."
+        ),
+    ] = False,
     baselines: Annotated[bool, typer.Option(help="Run the baselines beside.")] = True,
     compare: Annotated[
         list[Path] | None,
@@ -90,8 +96,8 @@ def evaluate(
     from streams import evaluation
 
     overrides = list(overrides or [])
-    if protocol is Protocol.SESSIONS:
-        overrides = [f"{name}={value}" for name, value in evaluation.AS_IN_THE_LITERATURE.items()] + overrides
+    if repeats or protocol is Protocol.SESSIONS:
+        overrides = [f"{name}={value}" for name, value in evaluation.REPEATS.items()] + overrides
     plan = _plan(config, overrides, compare or [], _ks(ks), baselines, batch, update_every_s, from_share)
     screen = Console(stderr=True)
     with progress_bars(screen) as progress:
