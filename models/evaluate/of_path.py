@@ -49,7 +49,7 @@ class OfPath:
         self.path = path
         self.n_refused = 0
         self._states: MutableMapping[bytes, bytes] = {} if states is None else states
-        self._update_every_s = update_every_s
+        self.update_every_s = update_every_s
         self._due_s: float | None = None
         self._offsets = dict.fromkeys(topics.BEHAVIOUR, 0)
         self._later: list[Facts] = []
@@ -61,7 +61,7 @@ class OfPath:
 
     def slates(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Slate | None]:
         """The slates that a worker would publish, None for an event that is due none."""
-        if learn and self._update_every_s > 0.0:
+        if learn and self.update_every_s > 0.0:
             learn = False
             self._catch_up_when_due(events[-1].time_ms / 1000.0)
         causes = self._absorb(events, learn=learn)
@@ -81,7 +81,7 @@ class OfPath:
     def _catch_up_when_due(self, now_s: float) -> None:
         if self._due_s is None or now_s >= self._due_s:
             self.catch_up()
-            self._due_s = now_s + self._update_every_s
+            self._due_s = now_s + self.update_every_s
 
     def _absorb(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Cause]:
         records = [self._record(event) for event in events]

@@ -1,0 +1,191 @@
+"""What the recommendations are worth on public logs, beside baselines: ``python tests/bench/evaluate.py [part …]``.
+
+Parts, each with a result of its own: ``prequential`` (test-then-learn, the second half counted), ``sessions`` (the
+literature's protocol), ``freshness`` (the same, knowledge updated each event, minute, hour, day, never). Weights are
+found on the first half, or on the last part of the training sessions, by ``rillet tune``; never on what is counted.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from bench_result import write
+
+from models.evaluate.of_path import OfPath
+from models.evaluate.prequential import Prequential
+from models.evaluate.result import Evaluation, differences, scores
+from models.path import Path as PurePath
+from streams.evaluation import REPEATS, Log, settings_of
+from streams.log import read_log
+
+DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
+LOGS = {
+    "serenade": "serenade/train.tsv.gz",
+    "rsc15-100k": "rsc15-100k/train_full.tsv.gz",
+    "taobao-slice": "taobao-slice/events.csv.gz",
+    "rees46-sample": "rees46-sample/events.csv.gz",
+    "online-retail": "online-retail/transactions-2010-12_2011-08.csv.gz",
+    "complete-journey": "complete-journey/transactions_sample.csv.gz",
+    "diginetica": "diginetica/test.tsv.gz",
+}
+"""Of Diginetica the week of the test sessions: the whole log takes an hour with all baselines."""
+
+SPLITS = {
+    "diginetica": ("diginetica/train.tsv.gz", "diginetica/test.tsv.gz", 0.9),
+    "serenade": ("serenade/train.tsv.gz", "serenade/test.tsv.gz", 0.8),
+    "rsc15-100k": ("rsc15-100k/train_full.tsv.gz", "rsc15-100k/test.tsv.gz", 0.7),
+}
+"""Training and test sessions, and the share of the training ones from which on weights are tried."""
+
+ALONE = ("session_knn", "covisitation")
+KEEP = [f"--set={name}={value}" for name, value in REPEATS.items()]
+ROOM = ["--set=retrieve.session_knn.n_sessions=262144"]
+"""All sessions of Diginetica at once, as the published figures have it."""
+
+
+NEVER_S = 1e12
+"""Knowledge stays what it was at half of the log."""
+
+
+def rillet(*arguments: object) -> None:
+    code = "from streams.cli import main; main()"
+    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+
+
+def evaluated(*arguments: object) -> Evaluation:
+    code = "from streams.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "evaluate", *map(str, arguments), "--json"],
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    return msgspec.json.decode(done.stdout, type=Evaluation)
+
+
+def summary(result: Evaluation) -> dict[str, Any]:
+    """HR@20 and MRR@20 in percent, with their intervals."""
+    rows = {
+        each.name: {
+            measure: [round(100 * bound, 2) for bound in each.overall[measure]]
+            for measure in ("hr@20", "mrr@20")
+        }
+        for each in result.scores
+    }
+    best = [
+        f"{each.b} is better on {each.measure}"
+        for each in result.differences
+        if each.interval.high < 0.0 and not each.measure.startswith("ndcg")
+    ]
+    return {
+        "trials": result.n_trials,
+        "events_per_s": round(result.events_per_s),
+        "scores": rows,
+        "beaten_by": best,
+    }
+
+
+def prequential(folder: Path) -> dict[str, Any]:
+    figures = {}
+    for name, file in LOGS.items():
+        print("prequential", name, flush=True)
+        tuned = folder / "tuned.toml"
+        rillet("tune", DATA / file, "--mapping", name, *KEEP, "--write", tuned)
+        figures[name] = summary(
+            evaluated(
+                DATA / file, "--mapping", name, "--repeats", "--from=0.5", "--batch=8", f"--config={tuned}"
+            )
+        )
+        print(figures[name], flush=True)
+    return figures
+
+
+def sessions(folder: Path) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name, (train, test, first) in SPLITS.items():
+        print("sessions", name, flush=True)
+        tuned = folder / "merged.toml"
+        rillet(
+            "tune",
+            DATA / train,
+            "--mapping",
+            name,
+            f"--first={first}",
+            "--until=1",
+            *KEEP,
+            *ROOM,
+            "--write",
+            tuned,
+        )
+        files = []
+        for source in ALONE:
+            files.append(folder / f"{source}.toml")
+            files[-1].write_text(f"rank.default_weight = 0.0\nrank.source_weights = {{ {source} = 1.0 }}\n")
+        common = [
+            "--protocol=sessions",
+            "--train",
+            DATA / train,
+            "--test",
+            DATA / test,
+            "--mapping",
+            name,
+            *ROOM,
+        ]
+        compared = [f"--compare={file}" for file in files]
+        static = evaluated(*common, f"--config={tuned}", *compared)
+        online = evaluated(*common, f"--config={tuned}", "--no-baselines", "--online")
+        figures[name] = {"static": summary(static), "online": summary(online)}
+        print(figures[name], flush=True)
+    return figures
+
+
+def freshness(_: Path) -> dict[str, Any]:
+    """Serenade; the steps that a session makes again are left out, for it may have taught them itself."""
+    log = Log(str(DATA / LOGS["serenade"]), "serenade")
+    settings, _ = settings_of(None, [f"{name}={value}" for name, value in REPEATS.items()])
+    every = {"event": 0.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0, "never": 0.0}
+    recommenders = [OfPath(PurePath(settings.path()), name, None, seconds) for name, seconds in every.items()]
+    follower = Prequential(recommenders)
+    started = time.monotonic()
+    n = sum(1 for _ in read_log(log.path, log.mapping))
+    for done in follower.run((each.event for each in read_log(log.path, log.mapping)), 8):
+        if done >= n / 2:
+            recommenders[-1].update_every_s = NEVER_S
+    events = follower.events
+    keep = (events.column("at") >= follower.n_events / 2) & ~events.column("is_own_transition")
+    keep &= ~events.column("is_repeat")
+    names = [recommender.name for recommender in recommenders]
+    return {
+        "log": "serenade",
+        "trials": int(keep.sum()),
+        "seconds": round(time.monotonic() - started),
+        "hr_mrr_20": {
+            name: {
+                m: [round(100 * v, 2) for v in scores(name, events, found, keep, 1, [20]).overall[m]]
+                for m in ("hr@20", "mrr@20")
+            }
+            for name, found in zip(names, follower.found, strict=True)
+        },
+        "differences": [
+            [each.b, each.measure, [round(100 * v, 2) for v in each.interval]]
+            for each in differences(names, events, follower.found, keep, 20)
+        ],
+    }
+
+
+PARTS = {"prequential": prequential, "sessions": sessions, "freshness": freshness}
+
+
+def main(parts: Sequence[str]) -> None:
+    for part in parts or PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            write(f"evaluate_{part}", PARTS[part](Path(folder)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
