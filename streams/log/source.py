@@ -9,6 +9,7 @@ import logging
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, NamedTuple, cast
 
@@ -18,10 +19,15 @@ CHUNK_BYTES: Final = 1 << 20
 ZSTD_BYTES: Final = 1 << 16
 """Packed bytes taken at once, so that what they unpack to stays small."""
 PACKED: Final = (".gz", ".gzip", ".zst", ".zstd")
+MAX_LINE_BYTES: Final = 16 << 20
 _LOG: Final = logging.getLogger(__name__)
 
 OnBytes = Callable[[int, int], None]
 """Called with the bytes read so far, and those there are in all; 0 when that is not known."""
+
+
+class DamageError(Exception):
+    """Packed bytes that cannot be unpacked."""
 
 
 class Source(NamedTuple):
@@ -67,6 +73,7 @@ class _Zstd(io.RawIOBase):
         import zstandard
 
         self._packed = packed
+        self._error = zstandard.ZstdError
         self._new_frame = zstandard.ZstdDecompressor().decompressobj
         self._frame: Any = None
         self._left = b""
@@ -83,7 +90,10 @@ class _Zstd(io.RawIOBase):
                     raise EOFError("the last frame is cut off")
                 return 0
             self._frame = self._frame or self._new_frame()
-            self._unpacked, self._left = memoryview(self._frame.decompress(chunk)), b""
+            try:
+                self._unpacked, self._left = memoryview(self._frame.decompress(chunk)), b""
+            except self._error as error:
+                raise DamageError(str(error)) from error
             if self._frame.eof:
                 self._left, self._frame = self._frame.unused_data, None
         n = min(len(buffer), len(self._unpacked))
@@ -120,24 +130,33 @@ def opened(path: str, on_bytes: OnBytes | None = None) -> Iterator[Source]:
 
 
 def lines(source: Source) -> Iterator[bytes]:
-    """The lines with their ends; one that was cut off, in a log that was, comes last."""
+    """The lines with their ends; one that was cut off, in a log that was, comes last.
+
+    Raises:
+        InputError: the log is damaged, or a line has more than ``MAX_LINE_BYTES``.
+    """
+    with read_as_far_as_it_goes(source):
+        for line in iter(partial(source.unpacked.readline, MAX_LINE_BYTES), b""):
+            if len(line) == MAX_LINE_BYTES:
+                raise InputError(
+                    f"{source.path} has a line of more than {MAX_LINE_BYTES >> 20} MiB.",
+                    fix="One event must be one line: JSON has to be JSON lines, not one array.",
+                )
+            yield line
+
+
+@contextmanager
+def read_as_far_as_it_goes(source: Source) -> Iterator[None]:
+    """A log that is cut off ends there, with a warning; one that is damaged is refused."""
     try:
-        yield from source.unpacked
+        yield
     except EOFError:
         _LOG.warning("the log is cut off, what came before is used: path=%s", source.path)
-    except (zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged(source, error) from error
-    except Exception as error:
-        if type(error).__name__ != "ZstdError":
-            raise
-        raise _damaged(source, error) from error
-
-
-def _damaged(source: Source, error: Exception) -> InputError:
-    return InputError(
-        f"{source.path} is damaged near byte {source.packed.tell():,}: {error}.",
-        fix="Fetch the file again; `gzip -t` or `zstd -t` checks it.",
-    )
+    except (DamageError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"{source.path} is damaged near byte {source.packed.tell():,}: {error}.",
+            fix="Fetch the file again; `gzip -t` or `zstd -t` checks it.",
+        ) from error
 
 
 def _file(path: str) -> tuple[IO[bytes], int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from streams.errors import InputError
-from streams.log.source import Source, lines
+from streams.log.source import Source, lines, read_as_far_as_it_goes
 
 FALLBACK: Final = "cp1252"
 _LOG: Final = logging.getLogger(__name__)
@@ -29,7 +29,8 @@ class Text:
 
     def __iter__(self) -> Iterator[str]:
         if self._encoding.startswith(("utf-16", "utf-32")):
-            yield from io.TextIOWrapper(self._source.unpacked, self._encoding, newline="")
+            with read_as_far_as_it_goes(self._source):
+                yield from io.TextIOWrapper(self._source.unpacked, self._encoding, "replace", newline="")
             return
         line = b"\n"
         for n, line in enumerate(lines(self._source), 1):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.errors import InputError, RilletError
 from streams.log import Log, read_log
-from streams.log.source import opened
+from streams.log.source import MAX_LINE_BYTES, opened
 from streams.log.tally import MAX_QUOTED
 
 MAPPING = '[columns]\nuser = "u"\nitem = "i"\n[time]\ncolumn = "t"\nformat = "s"\n'
@@ -102,6 +102,20 @@ def test_a_file_that_is_not_packed_in_spite_of_its_name_is_refused(tmp_path: Pat
     (tmp_path / "a.csv.gz").write_text("u,i,t\n")
     with pytest.raises(InputError, match="is damaged"):
         list(read_log(tmp_path / "a.csv.gz", mapping))
+
+
+def test_a_file_that_is_one_long_line_is_refused(tmp_path: Path, mapping: str) -> None:
+    line = f'{{"u":"a","i":"1","t":{AT}}},'
+    (tmp_path / "a.json").write_text("[" + line * (MAX_LINE_BYTES // len(line) + 1) + "]")
+    with pytest.raises(InputError, match="JSON lines, not one array"):
+        list(read_log(tmp_path / "a.json", mapping))
+
+
+def test_damaged_zstd_is_refused(tmp_path: Path, mapping: str) -> None:
+    packed = zstandard.compress(b"u,i,t\n") + b"no frame at all"
+    (tmp_path / "a.csv.zst").write_bytes(packed)
+    with pytest.raises(InputError, match="is damaged"):
+        list(read_log(tmp_path / "a.csv.zst", mapping))
 
 
 def test_lines_in_another_encoding_are_read_all_the_same(
