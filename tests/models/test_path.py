@@ -369,7 +369,7 @@ class TestWhatIsInASlate:
         slate = busy.slate(says.view("ann", "a", category="c1"))
         reasons = [reason for item in slate.items for reason in item.reasons]
         assert {reason.source for reason in reasons} <= {
-            "session_knn", "covisitation", "content", "search", "trending", "cold_start"
+            "session_knn", "covisitation", "content", "search", "trending", "cold_start", "recent"
         }  # fmt: skip
         assert {reason.because for reason in reasons} == {"a", None}
         assert all(item.reasons and 0.0 < item.reasons[0].share <= 1.0 for item in slate.items)
@@ -550,7 +550,7 @@ def test_stages_are_told_in_order(shop: Shop, says: Says) -> None:
     assert laps == [
         "ingest", "load", "interest", "knowledge", "queries",
         "retrieve.session_knn", "retrieve.covisitation", "retrieve.content", "retrieve.search",
-        "retrieve.trending", "retrieve.cold_start", "rank", "explain",
+        "retrieve.trending", "retrieve.cold_start", "retrieve.recent", "rank", "explain",
     ]  # fmt: skip
 
 

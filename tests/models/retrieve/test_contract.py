@@ -21,6 +21,7 @@ from models.retrieve.settings import (
 )
 
 NAMES = ["session_knn", "covisitation", "content", "search", "trending", "cold_start"]
+"""Sources that learn; ``recent`` only reads the query."""
 SMALL = RetrieveSettings(
     session_knn=SessionKnnSettings(n_blocks=128, n_sessions=64, session_items=8, neighbours=20, sample=50),
     covisitation=CovisitationSettings(neighbours=6, n_sessions=64),
@@ -281,7 +282,8 @@ class TestEverySource:
 def test_the_registry_keeps_its_order_and_leaves_out_what_is_disabled(
     attributes: Attributes, known: KnowledgeSettings
 ) -> None:
-    assert [s.name for s in sources(SMALL, attributes, known)] == NAMES
-    for name in NAMES:
+    names = [*NAMES, "recent"]
+    assert [s.name for s in sources(SMALL, attributes, known)] == names
+    for name in names:
         off = SMALL.model_copy(update={name: getattr(SMALL, name).model_copy(update={"enabled": False})})
-        assert [s.name for s in sources(off, attributes, known)] == [n for n in NAMES if n != name]
+        assert [s.name for s in sources(off, attributes, known)] == [n for n in names if n != name]
