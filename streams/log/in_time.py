@@ -16,7 +16,7 @@ import msgspec
 from streams.log.parse import LogRow
 
 MAX_ROWS: Final = 200_000
-"""Rows in memory at once, about 150 MB."""
+"""Rows in memory at once, 1 kB each."""
 MAX_RUNS: Final = 64
 _LENGTH_BYTES: Final = 4
 
@@ -30,9 +30,10 @@ def in_time(rows: Iterable[LogRow], max_rows: int = MAX_ROWS, max_runs: int = MA
         return
     with tempfile.TemporaryDirectory(prefix="rillet-sort-") as folder:
         runs = [_write(Path(folder) / "0", first)]
-        del first
-        while run := _sorted(left, max_rows):
-            runs.append(_write(Path(folder) / str(len(runs)), run))
+        first.clear()
+        while _write(path := Path(folder) / str(len(runs)), _sorted(left, max_rows)).stat().st_size:
+            runs.append(path)
+        path.unlink()
         yield from _merged(runs, max_runs)
 
 
