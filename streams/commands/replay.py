@@ -13,7 +13,7 @@ from streams.commands.options import Config, Json, example, new_app, note, print
 from streams.errors import FOUND, BrokerRefusedError
 
 if TYPE_CHECKING:
-    from streams.log import Log
+    from streams.log import Log, Logged
     from streams.replay.bookmark import Place
     from streams.replay.run import Replay, Replayed
     from streams.settings import KafkaSettings
@@ -86,7 +86,8 @@ def replay(
             )
             if not place.done:
                 with _stopped_by_signals(run):
-                    run.run(iter(log))
+                    events = iter(log)
+                    run.run(events if shift == "now" or is_embedded(cluster) else _told_if_old(events))
     _report(log, place, run.replayed, as_json=as_json)
     if not (place.done or run.replayed.complete):
         raise typer.Exit(FOUND)
@@ -124,6 +125,24 @@ def _check_topics(kafka: "KafkaSettings", *, embedded: bool) -> None:
         raise BrokerRefusedError(
             f"There is no topic {missing[0]}.", fix="Create the topics with `rillet topics create`."
         )
+
+
+def _told_if_old(events: "Iterator[Logged]") -> "Iterator[Logged]":
+    """The same, with a warning when Kafka will soon delete what it is given."""
+    from itertools import chain
+
+    from schemas.topics import BROWSE, DAY_MS, catalogue
+
+    retention_ms = next(topic.retention_ms for topic in catalogue(1) if topic.name == BROWSE)
+    first = next(events, None)
+    if first is None:
+        return events
+    if time.time() * 1_000 - first.event.time_ms > retention_ms:
+        note(
+            f"events are older than the topics keep them, {retention_ms // DAY_MS} days by default: Kafka deletes "
+            "them within minutes. Have a worker running, or shift the times with --shift now."
+        )
+    return chain((first,), events)
 
 
 @contextmanager

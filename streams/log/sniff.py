@@ -1,7 +1,8 @@
 """What a log looks like before anyone said what it means: format, separator, header, columns, first rows."""
 
+import codecs
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from streams.errors import InputError
 from streams.log.delimited import read_delimited
@@ -55,20 +56,23 @@ def _file(path: str) -> FilePart:
     if as_written(FilePart(), path).format == "parquet":
         return FilePart(format="parquet")
     with opened(path) as source:
-        head = [line.decode(errors="replace") for line in islice(lines(source), HEAD_LINES)]
-    if not head:
+        raw = b"".join(islice(lines(source), HEAD_LINES))
+    if not raw:
         raise InputError(f"{path} is empty.", fix="Give a file with rows.")
+    encoding = "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    head = raw.decode(encoding, errors="replace").splitlines() or [""]
     if head[0].startswith("PAR1") and not path.endswith(PACKED):
         return FilePart(format="parquet")
     if head[0].lstrip("\ufeff \t").startswith("{"):
         return FilePart(format="jsonl")
-    return _delimited(head)
+    return _delimited(head, {"encoding": encoding} if encoding != "utf-8" else {})
 
 
-def _delimited(head: list[str]) -> FilePart:
+def _delimited(head: list[str], known: dict[str, Any]) -> FilePart:
     separator = max(_SEPARATORS, key=lambda each: _fewest(head, each))
     first = [value.strip('" \r\n') for value in head[0].split(separator)]
-    known = {"separator": None if separator in ",\t" else separator}
+    if separator not in ",\t":
+        known = {**known, "separator": separator}
     form = "tsv" if separator == "\t" else "csv"
     if any(_is_number(value) for value in first):
         names = tuple(f"column{n}" for n in range(1, len(first) + 1))
@@ -78,8 +82,7 @@ def _delimited(head: list[str]) -> FilePart:
 
 def _fewest(head: list[str], separator: str) -> int:
     """Separators of the line that has fewest."""
-    whole = head[:-1] or head
-    return min(line.count(separator) for line in whole if line.strip() or line is head[0])
+    return min(line.count(separator) for line in head[:-1] or head)
 
 
 def _is_number(text: str) -> bool:

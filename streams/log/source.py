@@ -16,8 +16,8 @@ from typing import IO, Any, BinaryIO, Final, NamedTuple, cast
 from streams.errors import InputError
 
 CHUNK_BYTES: Final = 1 << 20
-ZSTD_BYTES: Final = 1 << 16
-"""Packed bytes taken at once, so that what they unpack to stays small."""
+PACKED_BYTES: Final = 1 << 16
+"""Taken at once, so that what they unpack to stays small and a progress bar moves smoothly."""
 PACKED: Final = (".gz", ".gzip", ".zst", ".zstd")
 MAX_LINE_BYTES: Final = 16 << 20
 _LOG: Final = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class _Zstd(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._unpacked:
-            chunk = self._left or self._packed.read(ZSTD_BYTES)
+            chunk = self._left or self._packed.read(PACKED_BYTES)
             if not chunk:
                 if self._frame is not None:
                     raise EOFError("the last frame is cut off")
@@ -125,7 +125,7 @@ def opened(path: str, on_bytes: OnBytes | None = None) -> Iterator[Source]:
         file, size_bytes = _file(path)
         stack.enter_context(file)
         counted = _Counted(file, size_bytes, on_bytes or _ignore)
-        packed = cast(BinaryIO, stack.enter_context(io.BufferedReader(counted, CHUNK_BYTES)))
+        packed = cast(BinaryIO, stack.enter_context(io.BufferedReader(counted, PACKED_BYTES)))
         yield Source(path, packed, _unpacked(path, packed), size_bytes)
 
 

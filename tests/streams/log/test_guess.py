@@ -75,6 +75,12 @@ def test_times_are_told_by_their_values(tmp_path: Path, value: str, form: str) -
     assert proposed(tmp_path, f"user,item,when\na,1,{value}\n").time.format == form
 
 
+def test_unicode_text_of_spreadsheets_is_told_by_its_mark(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes("user\titem\nä\tb\n".encode("utf-16"))
+    assert [each.event.user_id for each in read_log(path)] == ["ä"]
+
+
 def test_ids_that_were_exported_as_fractions_are_told(tmp_path: Path) -> None:
     mapping = proposed(tmp_path, "customer,sku\n17850.0,a\n17851.0,b\n")
     assert mapping.file.whole_numbers == ("customer",)
