@@ -378,3 +378,26 @@ def test_on_real_kafka_a_killed_replay_loses_nothing_and_repeats_little(
     ids = Counter(event.event_id for event in events(records(settings.kafka.bootstrap_servers, 2_000)))
     assert set(ids) == {f"shop-clicks-{n}" for n in range(2_000)}
     assert ids.total() < 2_400, "more than two seconds of it were sent again"
+
+
+def test_a_broker_that_dies_and_comes_back_is_waited_for(
+    own_kafka: broker.KafkaBroker,
+    settings: Settings,
+    state: Path,
+    log: Callable[..., Path],
+    wait_until: Callable[..., None],
+) -> None:
+    kafka_admin.ensure(settings)
+    with replaying(log(2_000)) as running:
+        wait_until(lambda: n_noted(state))
+        own_kafka.kill()
+        own_kafka.start()
+        summary = json.loads(running.communicate(timeout=60)[0])
+    assert (summary["events"], summary["complete"]) == (2_000, True)
+    found = events(records(settings.kafka.bootstrap_servers, 2_000))
+    # Producers of old records are forgotten by a broker that dies, so that it may take some events twice.
+    once = list({event.event_id: event for event in found}.values())
+    assert {event.event_id for event in once} == {f"shop-clicks-{n}" for n in range(2_000)}
+    for user in ("u0", "u31"):
+        times = [event.time_ms for event in once if event.user_id == user]
+        assert times == sorted(times)
