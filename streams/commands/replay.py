@@ -231,5 +231,7 @@ def _report(log: "Log", place: "Place", replayed: "Replayed", *, as_json: bool) 
     tally = log.tally
     if tally.n_unreadable or tally.n_left_out:
         print(f"  {tally.n_left_out:,} rows left out, {tally.n_unreadable:,} unreadable")
+    for kind, n in tally.unmapped_kinds.most_common(5):
+        print(f"  kind {kind!r} has no meaning in the mapping: {n:,} rows left out")
     if not complete:
         print("stopped; run it again and it goes on from here")

@@ -1,6 +1,7 @@
 """A row of text to a row of the log, its values understood, as its mapping says."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final
 
@@ -17,6 +18,7 @@ from streams.log.mapping import LogMapping
 Values = Sequence[str]
 ROW_ERRORS: Final = (ValueError, IndexError, OverflowError)
 """What a value that makes no sense raises."""
+MAX_UNMAPPED: Final = 50
 _PLACE: Final = re.compile(r"`\$\[(\d+)\]`")
 
 
@@ -53,6 +55,8 @@ class Parser:
 
     def __init__(self, mapping: LogMapping, places: Mapping[str, int], name: str, file: str) -> None:
         columns = mapping.columns
+        self.unmapped: Counter[str] = Counter()
+        """Rows by kinds that the mapping does not name."""
         self._columns = columns
         self._constants = mapping.constants
         self._clock = clock(mapping.time.format)
@@ -83,7 +87,7 @@ class Parser:
         """
         if self._whole:
             values = self._without_fractions(values)
-        kind = self._kinds.get(values[self._kind_at].strip()) if self._kind_at >= 0 else self._kind
+        kind = self._kind_of(values[self._kind_at].strip()) if self._kind_at >= 0 else self._kind
         user = values[self._user].strip()
         item = self._text(values, self._item) or ""
         query = self._text(values, self._query) or ""
@@ -116,6 +120,12 @@ class Parser:
             ),
             LogRow,
         )
+
+    def _kind_of(self, value: str) -> Kind | None:
+        kind = self._kinds.get(value)
+        if kind is None and (value in self.unmapped or len(self.unmapped) < MAX_UNMAPPED):
+            self.unmapped[value] += 1
+        return kind
 
     def _text(self, values: Values, place: int) -> str | None:
         return values[place].strip() or None if place >= 0 else None

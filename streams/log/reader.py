@@ -61,6 +61,7 @@ class Log:
             table = read_table(source, self.mapping)
             at = places(table, self.mapping.needed(), self.path)
             parser = Parser(self.mapping, at, self.name, stem(self.path))
+            self.tally.unmapped_kinds = parser.unmapped
             yield from self._parsed(table, parser)
         self.tally.end()
 

@@ -63,6 +63,10 @@ def _file(path: str) -> FilePart:
     head = raw.decode(encoding, errors="replace").splitlines() or [""]
     if head[0].startswith("PAR1") and not path.endswith(PACKED):
         return FilePart(format="parquet")
+    if "".join(head).lstrip("\ufeff \t").startswith("[{"):
+        raise InputError(
+            f"{path} is one JSON array.", fix="Write JSON lines, an object a line: `jq -c '.[]'` does it."
+        )
     if head[0].lstrip("\ufeff \t").startswith("{"):
         return FilePart(format="jsonl")
     return _delimited(head, {"encoding": encoding} if encoding != "utf-8" else {})

@@ -1,6 +1,7 @@
 """Counts what became of a log's rows, and ends the reading when too many are unreadable."""
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ class Tally:
     n_rows: int = 0
     n_unreadable: int = 0
     n_left_out: int = 0
+    unmapped_kinds: Counter[str] = field(default_factory=Counter)
+    """Of the rows left out, by kind; a few dozen kinds at most."""
     n_back_in_time: int = 0
     cut_off_line: int | None = None
     quoted: list[str] = field(default_factory=list)
@@ -51,7 +54,8 @@ class Tally:
             self._refuse()
         if 0 < self.n_rows == self.n_left_out + self.n_unreadable:
             raise InputError(
-                f"{self.path}: none of {self.n_rows:,} rows names a user and an item and is of a mapped kind.",
+                f"{self.path}: none of {self.n_rows:,} rows names a user and an item and is of a mapped kind"
+                f"{self._unmapped_text()}.",
                 fix="Compare columns and kind.values of the mapping with the file: `rillet mapping guess` helps.",
             )
 
@@ -75,10 +79,15 @@ class Tally:
             "rows": self.n_rows,
             "unreadable": self.n_unreadable,
             "left_out": self.n_left_out,
+            "unmapped_kinds": dict(self.unmapped_kinds.most_common()),
             "back_in_time": self.n_back_in_time,
             "cut_off_line": self.cut_off_line,
             "quoted": self.quoted,
         }
+
+    def _unmapped_text(self) -> str:
+        kinds = ", ".join(f"{kind!r} {n:,}" for kind, n in self.unmapped_kinds.most_common(5))
+        return f"; kinds without a meaning: {kinds}" if kinds else ""
 
     def _warn(self, event: str, *fields: object) -> None:
         if not self.quiet:

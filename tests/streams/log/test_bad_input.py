@@ -164,6 +164,21 @@ def test_a_log_of_which_nothing_is_used_is_refused(tmp_path: Path, mapping: str)
         list(read_log(a_csv(tmp_path, [f",1,{AT}", f",2,{AT}"]), mapping))
 
 
+def test_kinds_that_the_mapping_does_not_name_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").write_text(MAPPING + '[kind]\ncolumn = "k"\nvalues = { look = "view" }\n')
+    lines = [f"a,1,{AT},{kind}" for kind in ("look", "wink", "wink", "nod")]
+    (tmp_path / "a.csv").write_text("\n".join(["u,i,t,k", *lines]) + "\n")
+    log = Log(tmp_path / "a.csv", str(tmp_path / "shop.toml"))
+    assert len(list(log)) == 1
+    assert log.tally.summary()["unmapped_kinds"] == {"wink": 2, "nod": 1}
+
+
+def test_a_json_array_is_told_how_to_become_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[\n{"u":1}]\n')
+    with pytest.raises(InputError, match=r"is one JSON array(?s:.*)jq -c"):
+        list(read_log(tmp_path / "a.json"))
+
+
 def test_no_parquet_file_is_refused(tmp_path: Path, mapping: str) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(InputError, match="is no Parquet file, or cut off"):
