@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
-from aiokafka.partitioner import murmur2
 
 from models.knowledge.base import KnowledgeBase
 from models.retrieve.contract import I32
@@ -22,6 +21,7 @@ from schemas import headers, topics
 from schemas.outputs import RankedItem, Related, Slate, Trending
 from streams import metrics
 from streams.engine.outbox import Headers, Outbox
+from streams.partitioner import partition_of
 from streams.settings import PublishSettings
 
 _encode = msgspec.json.Encoder().encode
@@ -143,7 +143,7 @@ class Publisher:
         mine = [
             at
             for at, item_id in enumerate(words)
-            if item_id is not None and self._partition_of(item_id) in owned
+            if item_id is not None and partition_of(item_id.encode(), self._partitions) in owned
         ]
         items, scores = source.related(changed[mine], RESERVE * self._settings.slate_length)
         names = iter(self._names(items.ravel()))
@@ -182,10 +182,6 @@ class Publisher:
         if len(self._published) > MAX_REMEMBERED:
             del self._published[next(iter(self._published))]
         return known != order
-
-    def _partition_of(self, item_id: str) -> int:
-        hashed: int = murmur2(item_id.encode()) & 0x7FFFFFFF
-        return hashed % self._partitions
 
 
 def _now_ms() -> int:
