@@ -12,14 +12,12 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from models.kinds import Kind
 from streams.errors import InputError
 
 Column = Annotated[str, StringConstraints(min_length=1)]
 KindName = Literal[
     "view", "click", "cart", "wishlist", "purchase", "dismiss", "rating", "dwell", "impression", "search"
 ]
-FORMATS: Final = ("csv", "tsv", "jsonl", "parquet")
 TIME_FORMATS: Final = ("s", "ms", "us", "iso", "number")
 TEMPLATE_NAMES: Final = frozenset({"mapping", "file", "row"})
 """What an id template may name beside columns."""
@@ -201,11 +199,6 @@ class LogMapping(Part):
             if kind in kinds and getattr(self.columns, column) is None:
                 raise ValueError(f"columns.{column} is missing: rows of kind {kind} need it")
         return self
-
-    def kind_of(self, value: str) -> Kind | None:
-        """The kind that a value of the column means."""
-        name = self.kind.values.get(value)
-        return Kind[name.upper()] if name else None
 
     def needed(self) -> list[str]:
         """Every column that is read, each once."""
