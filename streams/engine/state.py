@@ -70,12 +70,12 @@ class StateTable:
     def load(self, partition: int, keys: Sequence[bytes]) -> list[bytes | None]:
         """Values (n,) of ``keys`` (n,) in one partition."""
         with self._disk():
-            return list(self._db(partition).get([_free(key) for key in keys]))
+            return list(self._db(partition).get([free(key) for key in keys]))
 
     def store(self, partition: int, items: Sequence[tuple[bytes, bytes]], parcel: Parcel) -> None:
         """Write ``items`` and send them to the changelog."""
         batch = WriteBatch(raw_mode=True)
-        items = [(_free(key), value) for key, value in items]
+        items = [(free(key), value) for key, value in items]
         for key, value in items:
             batch.put(key, value)
         with self._disk():
@@ -123,6 +123,11 @@ class StateTable:
         return self._table.data._db_for_partition(partition)
 
 
-def _free(key: bytes) -> bytes:
-    """``key``, or one more zero byte before Faust's own key and any zero bytes: a user may be called so."""
+def free(key: bytes) -> bytes:
+    """The stored key: ``key``, or one more zero byte before Faust's own key and any zero bytes: a user may be called so."""
     return b"\0" + key if key.endswith(OFFSET_KEY) and not key[: -len(OFFSET_KEY)].strip(b"\0") else key
+
+
+def freed(key: bytes) -> bytes:
+    """The key that ``free`` made this one from."""
+    return key[1:] if key != OFFSET_KEY and free(key) != key else key

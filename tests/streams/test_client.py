@@ -177,17 +177,21 @@ def test_members_of_a_group_share_the_partitions(real: Shop, unique: Unique) -> 
             async for each in rillet.slates():
                 found[each.user_id] = offsets([each])[0]
 
+    async def round_(first: int) -> dict[str, int]:
+        newest = dict(zip(users, range(first, first + len(users)), strict=True))
+        for user, offset in newest.items():
+            await asyncio.to_thread(real.slates, offset, user=user)
+        return newest
+
     async def main() -> None:
         one: dict[str, int] = {}
         two: dict[str, int] = {}
         tasks = [asyncio.create_task(member(found)) for found in (one, two)]
         sent = 0
         async with asyncio.timeout(40):
-            while not (one and two):  # both have joined once both are given something
-                for number, user in enumerate(users):
-                    await asyncio.to_thread(real.slates, sent + number, user=user)
-                sent += len(users)
-            newest = {user: sent - len(users) + number for number, user in enumerate(users)}
+            while not (one and two):
+                sent += len(await round_(sent))
+            newest = await round_(sent)  # now that both have joined, all of it
             while not newest.items() <= one.items() | two.items():
                 await asyncio.sleep(0.02)
         for task in tasks:

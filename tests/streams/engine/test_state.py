@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.app import faust_app
-from streams.engine.state import OFFSET_KEY, StateTable, _free
+from streams.engine.state import OFFSET_KEY, StateTable, free, freed
 from streams.settings import Settings
 
 
@@ -116,6 +116,7 @@ def test_a_user_with_the_name_of_faust_s_own_key_does_not_touch_the_offset(table
 
 @given(st.lists(st.sampled_from([b"", b"\0", b"a", OFFSET_KEY]), max_size=4).map(b"".join), st.binary())
 def test_no_two_keys_become_one(key: bytes, other: bytes) -> None:
-    assert _free(key) != OFFSET_KEY
+    assert free(key) != OFFSET_KEY
+    assert freed(free(key)) == key
     for each in (other, b"\0" + key, key[1:]):
-        assert (_free(key) == _free(each)) == (key == each)
+        assert (free(key) == free(each)) == (key == each)
