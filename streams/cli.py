@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": ("streams.commands.evaluate", "Try the recommendations over a log."),
     "replay": ("streams.commands.replay", "Send a shop's event log to the topics."),
     "mapping": ("streams.commands.mapping", "Guess, list and show what the columns of a log mean."),
+    "doctor": ("streams.commands.doctor", "Tell what is amiss, and the remedy."),
     "watch": ("streams.commands.watch", "Print what comes on a topic."),
     "state": ("streams.commands.state", "Show what is remembered of users."),
     "dead-letter": ("streams.commands.dead_letter", "List, show and replay refused records."),

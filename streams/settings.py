@@ -158,7 +158,7 @@ class KafkaSettings(Section):
         """Faust's ``broker_credentials``."""
         from faust import SASLCredentials, SSLCredentials
 
-        context = self._ssl_context() if self.uses_tls else None
+        context = self.ssl_context() if self.uses_tls else None
         if self.uses_sasl:
             return SASLCredentials(
                 username=self.sasl_username,
@@ -175,7 +175,8 @@ class KafkaSettings(Section):
             "ssl.key.location": self.ssl_keyfile,
         }
 
-    def _ssl_context(self) -> ssl.SSLContext:
+    def ssl_context(self) -> ssl.SSLContext:
+        """For clients of Python's own TLS."""
         context = ssl.create_default_context(cafile=self.ssl_cafile)
         if self.ssl_certfile:
             context.load_cert_chain(
