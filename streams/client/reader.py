@@ -8,11 +8,11 @@ application was busy with when it died comes again.
 """
 
 import logging
-import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -23,6 +23,7 @@ from streams.client.repeats import WINDOW, Repeats
 from streams.errors import BrokerRefusedError
 from streams.follow import FINAL_ERRORS, FollowedRecord
 from streams.partitioner import partition_of
+from streams.patience import patiently
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +38,6 @@ MAX_BATCH: Final = 100
 
 NO_GROUP: Final = "rillet-client"
 """Kafka's client wants a group's name even where nothing is committed."""
-
-
-NO_COORDINATOR: Final = (
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError._WAIT_COORD,
-)
 
 
 REBALANCED: Final = (
@@ -234,14 +227,16 @@ class Reader(Generic[T]):
 
     def _begin(self, consumer: Consumer, partitions: Sequence[int]) -> list[TopicPartition]:
         """Where to begin in each; notes the ends that are there now."""
-        edges = {
-            each: consumer.get_watermark_offsets(self._at(each), timeout=TIMEOUT_S) for each in partitions
-        }
+        edges = {each: patiently(partial(self._edge, consumer, each)) for each in partitions}
         starts = self._starts(consumer, edges)
         if self.reading.group is not None and partitions:
             starts |= self._committed(consumer, starts)
         self._ends = {each: high for each, (low, high) in edges.items() if max(low, starts[each]) < high}
         return [self._at(each, start) for each, start in starts.items()]
+
+    def _edge(self, consumer: Consumer, partition: int) -> tuple[int, int]:
+        low, high = consumer.get_watermark_offsets(self._at(partition), timeout=TIMEOUT_S)
+        return int(low), int(high)
 
     def _starts(self, consumer: Consumer, edges: Mapping[int, tuple[int, int]]) -> dict[int, int]:
         """Where ``since`` lies, by partition, within ``edges``: the oldest offset and the next one."""
@@ -251,7 +246,7 @@ class Reader(Generic[T]):
         starts = {partition: high for partition, (_, high) in edges.items()}
         if isinstance(since, datetime) and starts:
             asked = [self._at(partition, time_ms(since)) for partition in starts]
-            found = consumer.offsets_for_times(asked, timeout=TIMEOUT_S)
+            found = patiently(lambda: consumer.offsets_for_times(asked, timeout=TIMEOUT_S))
             starts |= {each.partition: each.offset for each in found if each.offset >= 0}
         return starts
 
@@ -259,7 +254,7 @@ class Reader(Generic[T]):
         """Where the group goes on. Where it never was, the start is committed at once: what comes before its first
         commit would be lost to the next run otherwise."""
         asked = [self._at(partition) for partition in starts]
-        found = _patiently(lambda: consumer.committed(asked, timeout=TIMEOUT_S))
+        found = patiently(lambda: consumer.committed(asked, timeout=TIMEOUT_S))
         known = {each.partition: each.offset for each in found if each.offset >= 0}
         fresh = [self._at(partition, start) for partition, start in starts.items() if partition not in known]
         if fresh:
@@ -268,7 +263,7 @@ class Reader(Generic[T]):
 
     def _commit(self, consumer: Consumer, places: Sequence[TopicPartition]) -> None:
         try:
-            _patiently(lambda: consumer.commit(offsets=places, asynchronous=False))
+            patiently(lambda: consumer.commit(offsets=places, asynchronous=False))
         except KafkaException as error:
             if error.args[0].code() not in REBALANCED:  # then all are assigned anew, and we are asked again
                 raise
@@ -282,18 +277,6 @@ class Reader(Generic[T]):
             fix="Create it with `rillet topics create`, or grant the user Describe and Read on it"
             + (f" and Read on the group {self.reading.group}." if self.reading.group else "."),
         )
-
-
-def _patiently(ask: Callable[[], T]) -> T:
-    """What the broker answers, once it has found the group's coordinator: the first group waits for its topic."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if error.args[0].code() not in NO_COORDINATOR or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def time_ms(moment: datetime) -> int:

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas import topics
 from streams.doctor.finding import TIMEOUT_S, Finding, Patient, fail, ok, warn
+from streams.patience import patiently
 from streams.settings import KafkaSettings
 
 FETCH: Final = 1
@@ -100,7 +101,8 @@ def _ahead_s(consumer: Consumer, patient: Patient, topic: str, now_ms: int) -> f
     asked = [TopicPartition(topic, each, later_ms) for each in patient.partitions(topic)]
     if not asked:
         return 0.0
-    found = [each for each in consumer.offsets_for_times(asked, timeout=TIMEOUT_S) if each.offset >= 0]
+    answer = patiently(lambda: consumer.offsets_for_times(asked, timeout=TIMEOUT_S))
+    found = [each for each in answer if each.offset >= 0]
     consumer.assign(found)
     deadline = time.monotonic() + TIMEOUT_S
     ahead_ms = 0

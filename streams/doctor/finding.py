@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from streams.broker import is_embedded
+from streams.patience import patiently
 from streams.settings import Settings
 
 TIMEOUT_S = 15.0
@@ -73,6 +74,12 @@ class Patient:
         """One that never subscribes: it can read, and see a group's commits, without joining it."""
         conf = {**self.settings.kafka.consumer(), "group.id": group, "enable.partition.eof": True}
         return Consumer({**conf, "log_level": 0})
+
+    def edges(self, consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+        """The oldest offset that is there, and the next one."""
+        place = TopicPartition(topic, partition)
+        low, high = patiently(lambda: consumer.get_watermark_offsets(place, timeout=TIMEOUT_S))
+        return int(low), int(high)
 
     def partitions(self, topic: str) -> list[int]:
         """Those of a topic; none when it is missing."""

@@ -50,7 +50,7 @@ def partitioner(patient: Patient) -> Iterator[Finding]:
     try:
         for topic in topics.BEHAVIOUR:
             wrong = []
-            for partition, key in _sample(consumer, topic, patient.partitions(topic)):
+            for partition, key in _sample(patient, consumer, topic):
                 n_looked_at += 1
                 if partition_of(key, len(patient.partitions(topic))) != partition:
                     wrong.append((partition, key))
@@ -74,12 +74,12 @@ def _misplaced(topic: str, wrong: list[tuple[int, bytes]], partitions: int) -> F
     )
 
 
-def _sample(consumer: Consumer, topic: str, partitions: list[int]) -> Iterator[tuple[int, bytes]]:
+def _sample(patient: Patient, consumer: Consumer, topic: str) -> Iterator[tuple[int, bytes]]:
     """Partition and key of the newest records."""
     ends = {}
     starts = []
-    for each in partitions:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, each), timeout=TIMEOUT_S)
+    for each in patient.partitions(topic):
+        low, high = patient.edges(consumer, topic, each)
         if high > low:
             ends[each] = high
             starts.append(TopicPartition(topic, each, max(low, high - SAMPLED)))

@@ -12,6 +12,7 @@ from schemas import topics
 from schemas.rejections import Rejection
 from streams.dead_letter import DeadLetters, Filter
 from streams.doctor.finding import TIMEOUT_S, Finding, Patient, fail, ok, warn
+from streams.patience import patiently
 
 LATE_S: Final = 3600
 MAX_COUNTED: Final = 10_000
@@ -87,10 +88,8 @@ def _progress(consumer: Consumer, patient: Patient) -> list[Progress]:
     if not asked:
         return []
     found = []
-    for each in consumer.committed(asked, timeout=TIMEOUT_S):
-        low, high = consumer.get_watermark_offsets(
-            TopicPartition(each.topic, each.partition), timeout=TIMEOUT_S
-        )
+    for each in patiently(lambda: consumer.committed(asked, timeout=TIMEOUT_S)):
+        low, high = patient.edges(consumer, each.topic, each.partition)
         committed = each.offset if each.offset >= 0 else None
         found.append(Progress(each.topic, each.partition, committed, low, high))
     return found
