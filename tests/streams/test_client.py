@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -335,3 +336,10 @@ def test_signing_in_is_as_in_the_settings() -> None:
         "SASL_SSL",
         "p",
     )
+
+
+def test_the_page_names_every_topic_and_method() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "subscribe.md").read_text()
+    assert all(f"`{topic}`" in page for topic in OUTPUTS)
+    methods = [name for name, value in vars(Rillet).items() if callable(value) and not name.startswith("_")]
+    assert all(f"{name}(" in page for name in methods if name != "close")

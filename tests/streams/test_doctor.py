@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from schemas import topics
 from schemas.rejections import Reason, Rejection
 from streams import broker, errors
 from streams.cli import run
+from streams.doctor.run import LOCAL, REMOTE
 from streams.doctor.workers import Progress
 from streams.follow import FollowedRecord
 from streams.kafka_admin import ensure
@@ -187,3 +189,8 @@ def test_text_has_a_line_for_each_finding_and_one_for_the_remedy(
     text = capsys.readouterr().out
     assert "warn  lag           group rillet has never committed, 0 events wait\n      remedy: Start" in text
     assert "ok    broker        embedded broker" in text
+
+
+def test_the_page_names_every_check() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    assert all(f"\n| {check} |" in page for check in {**LOCAL, **REMOTE})

@@ -1,10 +1,13 @@
 """``rillet state`` reads users' states from the changelog, as recovery would, without a worker."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+from chaos import WorkerProcess, wait_for
 from confluent_kafka import Producer
 
 from models.interest.codec import encode
@@ -135,3 +138,25 @@ def test_a_missing_changelog_is_told_with_the_way_out(
     monkeypatch.setenv("RILLET_APP_ID", unique("nobody"))
     assert run(["state", "show", "u"]) == errors.USAGE
     assert "RILLET_APP_ID" in capsys.readouterr().err
+
+
+def test_what_a_worker_remembers_is_shown(
+    changelog: Changelog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load()
+    event = Browse(
+        event_id="e1", user_id="u", time_ms=int(time.time() * 1000), item_id="boot", category="shoes"
+    )
+    producer = Producer(dict(settings.kafka.producer()))
+    producer.produce(topics.BROWSE, msgspec.json.encode(event), b"u")
+    assert producer.flush(20) == 0
+
+    def remembered() -> bool:
+        return run(["state", "show", "u", "--json"]) == errors.OK
+
+    with WorkerProcess(settings.kafka.bootstrap_servers, settings.worker.app_id, "w1", tmp_path) as worker:
+        worker.start()
+        wait_for(remembered, "the state is in the changelog", worker=worker)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["n_events"], told["recents"][0]["item"]) == (1, "boot")
+    assert list(told["categories"]) == ["shoes"]
