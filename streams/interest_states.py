@@ -42,7 +42,14 @@ class Changelog:
     def __init__(self, settings: Settings) -> None:
         ping(settings.kafka.client_conf())
         self.topic = changelogs(settings.worker.app_id)[0].name
-        self._consumer = Consumer({**settings.kafka.consumer(), "enable.partition.eof": True, "log_level": 0})
+        self._consumer = Consumer(
+            {
+                **settings.kafka.consumer(),
+                "enable.partition.eof": True,
+                "queued.max.messages.kbytes": 16_384,
+                "log_level": 0,
+            }
+        )
         try:
             self._edges = self._watermarks()
         except BaseException:
