@@ -124,7 +124,7 @@ class StateTable:
 
 
 def free(key: bytes) -> bytes:
-    """The stored key: ``key``, or one more zero byte before Faust's own key and any zero bytes: a user may be called so."""
+    """``key`` as stored: one more zero byte before Faust's own key and any zero bytes, as a user may be called so."""
     return b"\0" + key if key.endswith(OFFSET_KEY) and not key[: -len(OFFSET_KEY)].strip(b"\0") else key
 
 
