@@ -53,19 +53,25 @@ NEVER_S = 1e12
 """Knowledge stays what it was at half of the log."""
 
 
-def rillet(*arguments: object) -> None:
+def rillet(*arguments: object) -> bytes:
+    """The JSON that the command prints."""
     code = "from streams.cli import main; main()"
-    subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-c", code, *map(str, arguments), "--json"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 
 
 def evaluated(*arguments: object) -> Evaluation:
-    code = "from streams.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "evaluate", *map(str, arguments), "--json"],
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    return msgspec.json.decode(done.stdout, type=Evaluation)
+    return msgspec.json.decode(rillet("evaluate", *arguments), type=Evaluation)
+
+
+def tuned_best(folder: Path, *arguments: object) -> list[str]:
+    """Options of the better of two tuned settings: with and without the current item among the reminders."""
+    tried = []
+    for current in ("false", "true"):
+        file, option = folder / f"{current}.toml", f"--set=retrieve.recent.current={current}"
+        found = msgspec.json.decode(rillet("tune", *arguments, *KEEP, option, "--write", file))
+        tried.append((found["logs"][0]["after"], [f"--config={file}", option]))
+    return max(tried)[1]
 
 
 def summary(result: Evaluation) -> dict[str, Any]:
@@ -94,13 +100,10 @@ def prequential(folder: Path) -> dict[str, Any]:
     figures = {}
     for name, file in LOGS.items():
         print("prequential", name, flush=True)
-        tuned = folder / "tuned.toml"
-        rillet("tune", DATA / file, "--mapping", name, *KEEP, "--write", tuned)
-        figures[name] = summary(
-            evaluated(
-                DATA / file, "--mapping", name, "--repeats", "--from=0.5", "--batch=8", f"--config={tuned}"
-            )
-        )
+        log = [DATA / file, "--mapping", name]
+        tuned = tuned_best(folder, *log)
+        figures[name] = summary(evaluated(*log, *tuned, "--repeats", "--from=0.5", "--batch=8"))
+        figures[name]["current_item_reminded"] = tuned[1].endswith("true")
         print(figures[name], flush=True)
     return figures
 
