@@ -1,11 +1,12 @@
 """An evaluation as one page of HTML: no script, and nothing that is fetched."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
+
+import numpy as np
 
 from models.evaluate.result import Difference, Evaluation, Scores
 from streams.evaluation_report import plots, words
@@ -111,7 +112,7 @@ def _differences(evaluation: Evaluation) -> Iterator[Html]:
     )
     yield _table(
         f"{evaluation.scores[0].name} less the others, percentage points",
-        ["other", "measure", "difference", "95% interval", ""],
+        ["other", "measure", "difference", "95% interval", "verdict"],
         map(_difference, evaluation.differences),
     )
 
@@ -197,7 +198,7 @@ def _slices(evaluation: Evaluation) -> Iterator[Html]:
     yield _plots([(f"{label(measures[0])} of {first.name} by slice", plots.slices(evaluation))])
     yield _table(
         f"Slices of {first.name}, percent",
-        ["by", "", "trials", *map(label, measures)],
+        ["by", "value", "trials", *map(label, measures)],
         (
             [each.dimension, each.value, f"{each.n:,}", *(percent(each.values[m]) for m in measures)]
             for each in first.slices
@@ -215,7 +216,7 @@ def _slices_of_all(evaluation: Evaluation, measure: str) -> Html:
     alike = zip(*(scores.slices for scores in evaluation.scores), strict=True)
     return _table(
         f"{label(measure)}, percent",
-        ["by", "", *(scores.name for scores in evaluation.scores)],
+        ["by", "value", *(scores.name for scores in evaluation.scores)],
         ([of[0].dimension, of[0].value, *(percent(each.values[measure]) for each in of)] for of in alike),
         n_texts=2,
     )
@@ -248,8 +249,6 @@ def _table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], 
 
 
 def _column(n: int, name: str, n_texts: int) -> Html:
-    if not name:
-        return tag("td")
     return tag("th", name, scope="col", class_="text" if n < n_texts else "figure")
 
 
@@ -260,4 +259,5 @@ def _cell(n: int, value: str, n_texts: int) -> Html:
 
 
 def _time(time_ms: int) -> str:
-    return f"{datetime.fromtimestamp(time_ms / 1000.0, UTC):%Y-%m-%d %H:%M}"
+    """To the minute; of any year, for the times of a log may be wrong."""
+    return str(np.datetime_as_string(np.datetime64(time_ms, "ms"), unit="m")).replace("T", " ")

@@ -1,7 +1,7 @@
 """The plots of the page, each with the sentence that tells the same."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,12 +13,22 @@ from streams.evaluation_report import svg, words
 from streams.evaluation_report.markup import Html
 from streams.evaluation_report.words import Verdict, label, percent, printable
 
-MAX_NAME: Final = 24
+MAX_NAME: Final = 28
 ROW: Final = 0.32
 """Inches a row."""
 AROUND: Final = 0.75
 """Inches for the axis below."""
 COLOURS: Final = {Verdict.BETTER: svg.BETTER, Verdict.OPEN: svg.OPEN, Verdict.WORSE: svg.WORSE}
+LEGEND: Final[dict[str, Any]] = {
+    "loc": "lower center",
+    "bbox_to_anchor": (0.5, 1.0),
+    "ncols": 2,
+    "fontsize": 10,
+}
+BESIDE: Final[dict[str, Any]] = {"textcoords": "offset points", "va": "center"}
+BEHIND: Final[dict[str, Any]] = {"facecolor": svg.SURFACE, "edgecolor": "none", "pad": 1}
+LATEST_MS: Final = 7_258_118_400_000
+"""Year 2200: a log whose times are wrong still gets its plot, though not a calendar beyond reason."""
 DASHES: Final = ("-", "--", ":", "-.")
 
 
@@ -34,9 +44,9 @@ def by_recommender(evaluation: Evaluation, measure: str) -> Html:
             axes.plot([100 * interval.low, 100 * interval.high], [row, row], color=colour, linewidth=2)
             axes.plot([100 * interval.mean], [row], "o", color=colour, markersize=7)
             text = words.plus_minus(interval, places)
-            axes.annotate(text, (100 * interval.high, row), (8, 0), textcoords="offset points", va="center")
-        _rows(axes, [scores.name for scores in evaluation.scores], f"{label(key)}, percent")
-        axes.set_xlim(0, 1.45 * max(100 * interval.high for interval in shown) or 1.0)
+            axes.annotate(text, (100 * interval.high, row), (8, 0), bbox=BEHIND, **BESIDE)
+        _rows(axes, [_short(scores.name) for scores in evaluation.scores], f"{label(key)}, percent")
+        _from_zero(axes, 1.6 * max(100 * interval.high for interval in shown))
 
     says = _says(
         f"{label(key)} by recommender, percent, with 95% intervals",
@@ -55,12 +65,12 @@ def over_time(evaluation: Evaluation, measure: str) -> Html:
     def draw(axes: Axes) -> None:
         for n, scores in enumerate(evaluation.scores):
             middle = [(point.from_ms + point.to_ms) // 2 for point in scores.over_time]
-            time = np.array(middle, dtype="datetime64[ms]")
-            axes.plot(time, [100 * point.values[key] for point in scores.over_time], **_line(n, scores))  # type: ignore[arg-type]
+            time = np.clip(middle, 0, LATEST_MS).astype("datetime64[ms]")
+            axes.plot(time, [100 * point.values[key] for point in scores.over_time], **_line(n))
         locator = AutoDateLocator(maxticks=6)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-        _lines(axes, f"{label(key)}, percent", "time, UTC")
+        _lines(axes, evaluation, f"{label(key)}, percent", "time, UTC")
 
     says = _says(
         f"{label(key)} over the log, percent, from the first stretch to the last",
@@ -80,9 +90,9 @@ def over_ks(evaluation: Evaluation, measure: str) -> Html:
     def draw(axes: Axes) -> None:
         for n, scores in enumerate(evaluation.scores):
             values = [100 * scores.overall[f"{measure}@{k}"].mean for k in evaluation.ks]
-            axes.plot(evaluation.ks, values, **_line(n, scores))  # type: ignore[arg-type]
+            axes.plot(evaluation.ks, values, **_line(n))
         axes.set_xticks(evaluation.ks)
-        _lines(axes, f"{words.LABELS[measure]}, percent", "k, length of the list")
+        _lines(axes, evaluation, f"{words.LABELS[measure]}, percent", "k, length of the list")
 
     says = _says(
         f"{words.LABELS[measure]} by the length of the list, percent",
@@ -105,8 +115,8 @@ def sources(scores: Scores) -> Html:
         rows = np.arange(len(names))
         axes.barh(rows - 0.19, hits, 0.34, color=svg.SERIES[0], label="of the hits")
         axes.barh(rows + 0.19, offered, 0.34, color=svg.SERIES[7], label="of the places offered")
-        _rows(axes, names, "share, percent")
-        _legend(axes)
+        _rows(axes, list(map(_short, names)), "share, percent")
+        axes.legend(**LEGEND)
 
     says = _says(
         f"sources of {scores.name}, percent of the hits and of the places offered",
@@ -119,22 +129,23 @@ def slices(evaluation: Evaluation) -> Html:
     """A bar for each slice of the first recommender, and a line for all trials."""
     scores, key = evaluation.scores[0], f"{MEASURES[0]}@{max(evaluation.ks)}"
     names = [f"{each.dimension}: {each.value}" for each in scores.slices]
+    lines = [f"{_short(each.dimension)}:\n{_short(each.value)}" for each in scores.slices]
     values = [100 * each.values[key] for each in scores.slices]
 
     def draw(axes: Axes) -> None:
         axes.barh(range(len(names)), values, 0.6, color=svg.SERIES[0])
         for row, value in enumerate(values):
-            axes.annotate(f"{value:.1f}", (value, row), (4, 0), textcoords="offset points", va="center")
+            axes.annotate(f"{value:.1f}", (value, row), (5, 0), bbox=BEHIND, **BESIDE)
         axes.axvline(100 * scores.overall[key].mean, color=svg.MUTED, linestyle="--", label="all trials")
-        _rows(axes, names, f"{label(key)}, percent", max_name=40)
-        axes.set_xlim(0, 1.2 * max(values) or 1.0)
-        _legend(axes)
+        _rows(axes, lines, f"{label(key)}, percent")
+        _from_zero(axes, 1.2 * max(values))
+        axes.legend(**LEGEND)
 
     says = _says(
         f"{label(key)} of {scores.name} by slice, percent",
         (f"{name} {value:.1f}" for name, value in zip(names, values, strict=True)),
     )
-    return svg.drawing("slices", says, _height(len(names)) + 0.4, draw)
+    return svg.drawing("slices", says, _height(1.6 * len(names)) + 0.4, draw)
 
 
 def forest(measure: str, differences: Sequence[Difference]) -> Html:
@@ -148,7 +159,7 @@ def forest(measure: str, differences: Sequence[Difference]) -> Html:
             filled = "none" if verdict is Verdict.OPEN else colour
             axes.plot([100 * of.low, 100 * of.high], [row, row], color=colour, linewidth=2)
             axes.plot([100 * of.mean], [row], "o", color=colour, markersize=7, markerfacecolor=filled)
-        _rows(axes, [each.b for each in differences], f"{label(measure)}, percentage points")
+        _rows(axes, [_short(each.b) for each in differences], f"{label(measure)}, percentage points")
 
     says = _says(
         f"{label(measure)}: how far {differences[0].a} is above each other, percentage points",
@@ -161,8 +172,8 @@ def forest(measure: str, differences: Sequence[Difference]) -> Html:
     return svg.drawing(f"forest-{measure.replace('@', '-')}", says, _height(len(differences)), draw)
 
 
-def _rows(axes: Axes, names: Sequence[str], of: str, max_name: int = MAX_NAME) -> None:
-    axes.set_yticks(range(len(names)), [_short(name, max_name) for name in names])
+def _rows(axes: Axes, names: Sequence[str], of: str) -> None:
+    axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel(of)
     axes.tick_params(axis="y", length=0)
@@ -170,15 +181,16 @@ def _rows(axes: Axes, names: Sequence[str], of: str, max_name: int = MAX_NAME) -
     axes.grid(axis="x")
 
 
-def _lines(axes: Axes, of: str, along: str) -> None:
+def _lines(axes: Axes, evaluation: Evaluation, of: str, along: str) -> None:
     axes.set_ylabel(of)
     axes.set_xlabel(along)
     axes.set_ylim(bottom=0)
     axes.grid(axis="y")
-    _legend(axes)
+    names = [_short(scores.name) for scores in evaluation.scores]
+    axes.legend(axes.get_lines(), names, **LEGEND)
 
 
-def _line(n: int, scores: Scores) -> dict[str, object]:
+def _line(n: int) -> dict[str, Any]:
     """The first stands out; dashes tell those apart that share a colour."""
     return {
         "color": svg.SERIES[n % len(svg.SERIES)],
@@ -187,21 +199,23 @@ def _line(n: int, scores: Scores) -> dict[str, object]:
         "marker": "o",
         "markersize": 5 if n == 0 else 3,
         "zorder": 3 if n == 0 else 2,
-        "label": _short(scores.name),
     }
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=10)
+def _from_zero(axes: Axes, end: float) -> None:
+    """Room for figures up to ``end``, and no tick above 100 percent."""
+    end = end or 1.0
+    axes.set_xlim(0, end)
+    axes.set_xticks([tick for tick in axes.get_xticks() if tick <= min(end, 100.0)])
 
 
-def _height(rows: int) -> float:
+def _height(rows: float) -> float:
     return AROUND + ROW * rows
 
 
-def _short(name: str, max_name: int = MAX_NAME) -> str:
+def _short(name: str) -> str:
     name = printable(name)
-    return name if len(name) <= max_name else f"{name[: max_name - 1]}…"
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
 
 
 def _says(what: str, each: Iterable[str]) -> str:

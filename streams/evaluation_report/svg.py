@@ -17,16 +17,17 @@ from matplotlib.figure import Figure
 from streams.evaluation_report.markup import Html
 from streams.evaluation_report.words import printable
 
-WIDTH: Final = 5.2
+WIDTH: Final = 4.6
 """Inches; a page shows a drawing about a telephone wide, so that its text stays readable there."""
 
-INK, MUTED, GRID = "#000001", "#000002", "#000003"
+INK, MUTED, GRID, SURFACE = "#000001", "#000002", "#000003", "#000004"
 BETTER, OPEN, WORSE = "#000011", "#000012", "#000013"
 SERIES: Final = tuple(f"#0000{20 + n}" for n in range(8))
 _COLOURS: Final = {
     INK: "ink",
     MUTED: "muted",
     GRID: "grid",
+    SURFACE: "surface",
     BETTER: "better",
     OPEN: "open",
     WORSE: "worse",
@@ -61,7 +62,8 @@ _STYLE: Final[dict[Any, Any]] = {
 def drawing(name: str, says: str, height: float, draw: Callable[[Axes], None]) -> Html:
     """``name`` is the drawing's own within the page, ``says`` tells what it shows to who cannot see it."""
     with matplotlib.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # the page has its own fonts
+        # of letters its font lacks, which the page's own fonts have, and of axes that span no time
+        warnings.simplefilter("ignore", UserWarning)
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
         figure = Figure(figsize=(WIDTH, height), layout="constrained")

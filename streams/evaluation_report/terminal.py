@@ -73,7 +73,7 @@ def _differences(evaluation: Evaluation) -> list[RenderableType]:
     out.add_column("measure", no_wrap=True)
     for name in ("difference", "95% interval"):
         out.add_column(name, justify="right", no_wrap=True)
-    out.add_column("", no_wrap=True)
+    out.add_column("verdict", no_wrap=True)
     for other, group in groupby(evaluation.differences, key=attrgetter("b")):
         for n, each in enumerate(group):
             verdict = words.verdict(each.interval)
@@ -90,7 +90,7 @@ def _differences(evaluation: Evaluation) -> list[RenderableType]:
 def _slices(evaluation: Evaluation) -> Table:
     scores, measures = evaluation.scores[0], words.at_largest_k(evaluation)[:N_OF_SLICES]
     out = _table(f"slices of {printable(scores.name)}, percent at {max(evaluation.ks)}", "by")
-    out.add_column("")
+    out.add_column("value")
     for name in ("trials", *(words.LABELS[measure.partition("@")[0]] for measure in measures)):
         out.add_column(name, justify="right", no_wrap=True)
     for dimension, group in groupby(scores.slices, key=attrgetter("dimension")):
