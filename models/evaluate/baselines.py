@@ -11,7 +11,7 @@ from heapq import nlargest
 from math import log
 from typing import Final
 
-from models.evaluate.prequential import wanted
+from models.evaluate.prequential import goes_on, wanted
 from models.evaluate.recommender import Offer
 from schemas.events import AnyEvent
 
@@ -65,7 +65,7 @@ class Baseline:
 
     def _take(self, event: AnyEvent) -> Visit:
         visit = self._visits.get(event.user_id)
-        if visit is None or not self._goes_on(visit, event):
+        if visit is None or not goes_on(visit, event, self._idle_ms):
             visit = self._visits[event.user_id] = Visit(self._n_visits, event)
             self._n_visits += 1
             if len(self._visits) > MAX_VISITS:
@@ -76,11 +76,6 @@ class Baseline:
             self._later.append((visit, len(visit.items), item))
             visit.items.append(item)
         return visit
-
-    def _goes_on(self, visit: Visit, event: AnyEvent) -> bool:
-        if event.session_id is not None and visit.session_id is not None:
-            return event.session_id == visit.session_id
-        return event.time_ms - visit.last_ms <= self._idle_ms
 
     def _best(self, scores: Mapping[str, float]) -> list[str]:
         return nlargest(self._k, scores, key=scores.__getitem__)

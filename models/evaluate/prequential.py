@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import log2
-from typing import Final
+from typing import Final, Protocol
 
 from models.evaluate.recommender import NOTHING, Offer, Recommender
 from models.evaluate.trials import Events, Found
@@ -94,20 +94,20 @@ class Prequential:
         items = wanted(event)
         if visit is None or not items:
             return
-        goes_on = self._goes_on(visit, event)
+        continues = goes_on(visit, event, self._idle_ms)
         of = self.events
         of.at.append(at)
         of.user.append(visit.number)
         of.time_ms.append(event.time_ms)
         of.kind.append(KINDS[type(event)])
         of.n_items.append(len(items))
-        of.is_returning.append(visit.is_returning or not goes_on)
-        of.in_session.append(goes_on and visit.last_item is not None)
+        of.is_returning.append(visit.is_returning or not continues)
+        of.in_session.append(continues and visit.last_item is not None)
         of.is_new_item.append(
             all(event.time_ms - self._first_ms.get(i, event.time_ms) < NEW_ITEM_MS for i in items)
         )
-        of.is_repeat.append(goes_on and visit.items.keys() >= set(items))
-        of.is_own_transition.append(goes_on and (visit.last_item, items[0]) in visit.transitions)
+        of.is_repeat.append(continues and visit.items.keys() >= set(items))
+        of.is_own_transition.append(continues and (visit.last_item, items[0]) in visit.transitions)
         for offer, found in zip(visit.offers, self.found, strict=True):
             self._score(offer, items, found)
 
@@ -132,11 +132,6 @@ class Prequential:
         n = known.total()
         same = sum(of_one * (of_one - 1) for of_one in known.values())
         return 1.0 - same / (n * (n - 1)) if n > 1 else 0.0
-
-    def _goes_on(self, visit: _Visit, event: AnyEvent) -> bool:
-        if event.session_id is not None and visit.session_id is not None:
-            return event.session_id == visit.session_id
-        return event.time_ms - visit.last_ms <= self._idle_ms
 
     def _remember(self, event: AnyEvent, offers: list[Offer | None]) -> None:
         visit = self._visit(event)
@@ -167,11 +162,25 @@ class Prequential:
             self._visits[event.user_id] = visit
             if len(self._visits) > MAX_USERS:
                 self._visits.popitem(last=False)
-        elif not self._goes_on(visit, event):
+        elif not goes_on(visit, event, self._idle_ms):
             visit.is_returning, visit.session_id = True, event.session_id
             visit.items, visit.last_item, visit.transitions = {}, None, set()
         self._visits.move_to_end(event.user_id)
         return visit
+
+
+class Session(Protocol):
+    """What is needed of a session to tell whether an event belongs to it."""
+
+    session_id: str | None
+    last_ms: int
+
+
+def goes_on(session: Session, event: AnyEvent, idle_ms: float) -> bool:
+    """Whether the event belongs to the user's session: by the shop's ids where it sends them, else by idle time."""
+    if event.session_id is not None and session.session_id is not None:
+        return event.session_id == session.session_id
+    return event.time_ms - session.last_ms <= idle_ms
 
 
 def wanted(event: AnyEvent) -> list[str]:
