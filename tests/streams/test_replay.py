@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from chaos import WorkerProcess, wait_for
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
@@ -378,6 +379,37 @@ def test_on_real_kafka_a_killed_replay_loses_nothing_and_repeats_little(
     ids = Counter(event.event_id for event in events(records(settings.kafka.bootstrap_servers, 2_000)))
     assert set(ids) == {f"shop-clicks-{n}" for n in range(2_000)}
     assert ids.total() < 2_400, "more than two seconds of it were sent again"
+
+
+def test_a_worker_counts_each_event_of_a_killed_replay_once(
+    settings: Settings,
+    state: Path,
+    log: Callable[..., Path],
+    wait_until: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RILLET_APP_ID", "replayed")
+    states = tmp_path / "states.jsonl"
+
+    def n_folded() -> int:
+        assert cli.run(["state", "export", str(states)]) == 0
+        return sum(json.loads(line)["n_events"] for line in states.read_text().splitlines())
+
+    path = log(2_000)
+    with WorkerProcess(settings.kafka.bootstrap_servers, "replayed", "w1", tmp_path).start() as worker:
+        wait_for(worker.ready, "the worker is ready", worker=worker)
+        for _ in range(2):
+            with replaying(path) as running:
+                noted = n_noted(state)
+                wait_until(lambda noted=noted: n_noted(state) > noted)
+            assert running.returncode == -signal.SIGKILL
+        assert replay(path) == 0
+        n_sent = len(records(settings.kafka.bootstrap_servers, 2_000))
+        taken = 'rillet_records_total{topic="events.browse"}'
+        wait_for(lambda: worker.metrics().get(taken, 0) >= n_sent, "all is taken", worker=worker)
+        wait_for(lambda: n_folded() >= 2_000, "all is folded", worker=worker)
+    assert n_folded() == 2_000
 
 
 def test_a_broker_that_dies_and_comes_back_is_waited_for(
