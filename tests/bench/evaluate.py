@@ -1,8 +1,9 @@
 """What the recommendations are worth on public logs, beside baselines: ``python tests/bench/evaluate.py [part …]``.
 
 Parts, each with a result of its own: ``prequential`` (test-then-learn, the second half counted), ``sessions`` (the
-literature's protocol), ``freshness`` (the same, knowledge updated each event, minute, hour, day, never). Weights are
-found on the first half, or on the last part of the training sessions, by ``rillet tune``; never on what is counted.
+literature's protocol), ``alone`` (the same with the other sources one at a time), ``freshness`` (test-then-learn,
+knowledge updated each event, minute, hour, day, never). Weights are found on the first half, or on the last part of
+the training sessions, by ``rillet tune``; never on what is counted.
 """
 
 import os
@@ -44,6 +45,8 @@ SPLITS = {
 """Training and test sessions, and the share of the training ones from which on weights are tried."""
 
 ALONE = ("session_knn", "covisitation")
+"""Sources whose figures stand beside the merged ones."""
+
 KEEP = [f"--set={name}={value}" for name, value in REPEATS.items()]
 ROOM = ["--set=retrieve.session_knn.n_sessions=262144"]
 """All sessions of Diginetica at once, as the published figures have it."""
@@ -125,10 +128,7 @@ def sessions(folder: Path) -> dict[str, Any]:
             "--write",
             tuned,
         )
-        files = []
-        for source in ALONE:
-            files.append(folder / f"{source}.toml")
-            files[-1].write_text(f"rank.default_weight = 0.0\nrank.source_weights = {{ {source} = 1.0 }}\n")
+        files = [_only(folder, source) for source in ALONE]
         common = [
             "--protocol=sessions",
             "--train",
@@ -145,6 +145,27 @@ def sessions(folder: Path) -> dict[str, Any]:
         figures[name] = {"static": summary(static), "online": summary(online)}
         print(figures[name], flush=True)
     return figures
+
+
+def alone(folder: Path) -> dict[str, Any]:
+    """The session protocol with one source at a time; the logs have neither attributes nor queries for the others."""
+    figures: dict[str, Any] = {}
+    for name, (train, test, _) in SPLITS.items():
+        first, *others = [_only(folder, source) for source in ("recent", "trending", "cold_start")]
+        logs = ["--protocol=sessions", "--train", DATA / train, "--test", DATA / test, "--mapping", name]
+        options = [f"--config={first}", *(f"--compare={file}" for file in others), "--no-baselines"]
+        result = summary(evaluated(*logs, *ROOM, *options))
+        result["scores"]["recent"] = result["scores"].pop("rillet")
+        figures[name] = {"trials": result["trials"], "scores": result["scores"]}
+        print(name, figures[name], flush=True)
+    return figures
+
+
+def _only(folder: Path, source: str) -> Path:
+    """Settings under which all other sources are silent."""
+    file = folder / f"{source}.toml"
+    file.write_text(f"rank.default_weight = 0.0\nrank.source_weights = {{ {source} = 1.0 }}\n")
+    return file
 
 
 def freshness(_: Path) -> dict[str, Any]:
@@ -181,7 +202,7 @@ def freshness(_: Path) -> dict[str, Any]:
     }
 
 
-PARTS = {"prequential": prequential, "sessions": sessions, "freshness": freshness}
+PARTS = {"prequential": prequential, "sessions": sessions, "alone": alone, "freshness": freshness}
 
 
 def main(parts: Sequence[str]) -> None:
