@@ -24,6 +24,10 @@ MAX_TRIALS: Final = 20_000
 """Trials kept, the latest; of each some hundred candidates with a number a source."""
 
 
+MAX_USERS: Final = 50_000
+"""Users whose candidates are remembered, those seen last; some 10 kB each."""
+
+
 class Trial(NamedTuple):
     """The candidates before one event, the one that was wanted first."""
 
@@ -88,7 +92,11 @@ class Gatherer:
         slates = self._follower.slates(batch, learn=True)
         due = [event.user_id for event, slate in zip(batch, slates, strict=True) if slate]
         if due and self._listening.merged is not None:
-            self._said.update(zip(due, _by_user(self._listening.merged), strict=True))
+            for user_id, said in zip(due, _by_user(self._listening.merged), strict=True):
+                self._said.pop(user_id, None)
+                self._said[user_id] = said
+            while len(self._said) > MAX_USERS:
+                del self._said[next(iter(self._said))]
 
     def evidence(self) -> Evidence:
         """What was gathered; the trials that are no longer kept count neither way."""

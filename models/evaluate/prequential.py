@@ -27,6 +27,8 @@ KINDS: Final[dict[type, Kind]] = {
 NEW_ITEM_MS: Final = 86_400_000
 MAX_USERS: Final = 1_000_000
 """Users remembered, those seen last."""
+MAX_TRIALS: Final = 1_000_000
+"""When there are more, every other one is dropped, and from then on only every other one is kept."""
 
 
 @dataclass
@@ -47,7 +49,12 @@ class Prequential:
     """Follows a log with several recommenders side by side, all tried on the same events."""
 
     def __init__(
-        self, recommenders: Sequence[Recommender], idle_s: float = 1_800.0, *, learn: bool = True
+        self,
+        recommenders: Sequence[Recommender],
+        idle_s: float = 1_800.0,
+        *,
+        learn: bool = True,
+        max_trials: int = MAX_TRIALS,
     ) -> None:
         self.recommenders = recommenders
         self._learn = learn
@@ -61,7 +68,9 @@ class Prequential:
         self._visits: OrderedDict[str, _Visit] = OrderedDict()
         self._first_ms: dict[str, int] = {}
         self._category: dict[str, str] = {}
-        self._n_users = 0
+        self._n_users = self._n_trials = 0
+        self._every = 1
+        self._max_trials = max_trials
 
     def run(self, events: Iterable[AnyEvent], batch_size: int = 1) -> Iterator[int]:
         """Follow the log; yields how many events are done, now and then.
@@ -94,6 +103,9 @@ class Prequential:
         items = wanted(event)
         if visit is None or not items:
             return
+        self._n_trials += 1
+        if (self._n_trials - 1) % self._every:
+            return
         continues = goes_on(visit, event, self._idle_ms)
         of = self.events
         of.at.append(at)
@@ -110,6 +122,11 @@ class Prequential:
         of.is_own_transition.append(continues and (visit.last_item, items[0]) in visit.transitions)
         for offer, found in zip(visit.offers, self.found, strict=True):
             self._score(offer, items, found)
+        if len(of) >= self._max_trials:
+            self._every *= 2
+            of.thin()
+            for found in self.found:
+                found.thin()
 
     def _score(self, offer: Offer, items: list[str], found: Found) -> None:
         places = sorted(offer.items.index(item) for item in items if item in offer.items)

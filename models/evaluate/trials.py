@@ -5,6 +5,7 @@ differ. Columns are gathered in lists and read as arrays.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,10 @@ class Events:
     def __len__(self) -> int:
         return len(self.at)
 
+    def thin(self) -> None:
+        """Keep every other trial."""
+        _thin(vars(self).values())
+
     def column(self, name: str) -> NDArray[Any]:
         """A column as an array (n,)."""
         return np.array(getattr(self, name))
@@ -63,3 +68,13 @@ class Found:
     """How often each item was offered."""
     offered_source: Counter[str] = field(default_factory=Counter)
     """How many places each source filled."""
+
+    def thin(self) -> None:
+        """Keep every other trial; what was offered stays counted."""
+        _thin(vars(self).values())
+
+
+def _thin(columns: Iterable[object]) -> None:
+    for column in columns:
+        if isinstance(column, list):
+            del column[1::2]

@@ -108,6 +108,15 @@ def test_batches_hold_different_users_in_the_order_of_the_log(shop_log):
     assert all(len({event.user_id for event in batch}) == len(batch) <= 16 for batch in batches)
 
 
+def test_of_a_long_log_every_so_manieth_trial_is_kept(shop_log):
+    whole, thinned = followed(shop_log, Markov()), followed(shop_log, Markov(), max_trials=100)
+    every = 8  # 540 trials, and at most 99 kept: halved at 100, 200 and 400
+    assert thinned.events.at == whole.events.at[::every]
+    assert thinned.events.is_repeat == whole.events.is_repeat[::every]
+    assert thinned.found[0].ranks == whole.found[0].ranks[::every]
+    assert len(thinned.found[0].novelty) == len(thinned.events) < 100
+
+
 class TestSessions:
     def split(self, shop_log):
         return [e for e in shop_log if int(e.user_id[1:]) < 50], [
