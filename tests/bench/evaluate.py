@@ -3,20 +3,23 @@
 Parts, each with a result of its own: ``prequential`` (test-then-learn, the second half counted), ``sessions`` (the
 literature's protocol), ``alone`` (the same with the other sources one at a time), ``freshness`` (test-then-learn,
 knowledge updated each event, minute, hour, day, never). Weights are found on the first half, or on the last part of
-the training sessions, by ``rillet tune``; never on what is counted.
+the training sessions, by ``rillet tune``; never on what is counted. ``prequential:serenade`` does one log again.
 """
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from bench_result import write
+from bench_result import RESULTS, write
 
 from models.evaluate.of_path import OfPath
 from models.evaluate.prequential import Prequential
@@ -68,12 +71,16 @@ def evaluated(*arguments: object) -> Evaluation:
 
 
 def tuned_best(folder: Path, *arguments: object) -> list[str]:
-    """Options of the better of two tuned settings: with and without the current item among the reminders."""
+    """Options of the best of some tuned settings: the current item among the reminders, how long popularity lasts."""
     tried = []
-    for current in ("false", "true"):
-        file, option = folder / f"{current}.toml", f"--set=retrieve.recent.current={current}"
-        found = msgspec.json.decode(rillet("tune", *arguments, *KEEP, option, "--write", file))
-        tried.append((found["logs"][0]["after"], [f"--config={file}", option]))
+    for current, days in product(("false", "true"), (3, 180)):
+        file = folder / f"{current}-{days}.toml"
+        options = [
+            f"--set=retrieve.recent.current={current}",
+            f"--set=retrieve.cold_start.half_life_s={days * 86_400}",
+        ]
+        found = msgspec.json.decode(rillet("tune", *arguments, *KEEP, *options, "--write", file))
+        tried.append((found["logs"][0]["after"], [f"--config={file}", *options]))
     return max(tried)[1]
 
 
@@ -99,14 +106,17 @@ def summary(result: Evaluation) -> dict[str, Any]:
     }
 
 
-def prequential(folder: Path) -> dict[str, Any]:
-    figures = {}
+def prequential(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """All logs, or ``only`` some, the others' figures staying as they were."""
+    figures = json.loads((RESULTS / "evaluate_prequential.json").read_text())["figures"] if only else {}
     for name, file in LOGS.items():
+        if only and name not in only:
+            continue
         print("prequential", name, flush=True)
         log = [DATA / file, "--mapping", name]
         tuned = tuned_best(folder, *log)
         figures[name] = summary(evaluated(*log, *tuned, "--repeats", "--from=0.5", "--batch=8"))
-        figures[name]["current_item_reminded"] = tuned[1].endswith("true")
+        figures[name]["chosen"] = [option.removeprefix("--set=") for option in tuned[1:]]
         print(figures[name], flush=True)
     return figures
 
@@ -207,8 +217,10 @@ PARTS = {"prequential": prequential, "sessions": sessions, "alone": alone, "fres
 
 def main(parts: Sequence[str]) -> None:
     for part in parts or PARTS:
+        name, _, logs = part.partition(":")
         with tempfile.TemporaryDirectory() as folder:
-            write(f"evaluate_{part}", PARTS[part](Path(folder)))
+            run = partial(prequential, only=logs.split(",")) if logs else PARTS[name]
+            write(f"evaluate_{name}", run(Path(folder)))
 
 
 if __name__ == "__main__":
