@@ -6,7 +6,7 @@ Reading moves no consumer group and removes nothing. What a dead letter is made 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
@@ -17,37 +17,13 @@ from schemas import topics
 from schemas.rejections import Rejection
 from streams.broker import ping
 from streams.errors import BrokerRefusedError, InputError
+from streams.follow import FollowedRecord
 from streams.settings import KafkaSettings
 
 TIMEOUT_S: Final = 30.0
 MAX_ATTEMPTS: Final = 3
 _BATCH: Final = 500
 _WAIT_S: Final = 0.2
-
-
-class Received(NamedTuple):
-    """A message of confluent-kafka in the shape that ``models`` reads."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-
-    @classmethod
-    def of(cls, message: Message) -> Self:
-        """The record in a message without error."""
-        return cls(
-            message.topic(),
-            message.partition(),
-            message.offset(),
-            message.timestamp()[1],
-            message.key(),
-            message.value(),
-            message.headers() or [],
-        )
 
 
 class Buried(NamedTuple):
@@ -105,7 +81,7 @@ class DeadLetters:
             buried for buried in self._read(self._start(wanted.since_ms)) if wanted.accepts(buried.letter)
         )
 
-    def find(self, partition: int, offset: int) -> tuple[Received, DeadLetter | Rejection]:
+    def find(self, partition: int, offset: int) -> tuple[FollowedRecord, DeadLetter | Rejection]:
         """The record at these coordinates, and what it says."""
         low, high = self._held.get(partition, (0, 0))
         if not low <= offset < high:
@@ -143,7 +119,7 @@ class DeadLetters:
         for record in self._records(start):
             yield Buried(record.partition, record.offset, record.timestamp, exhume(record))
 
-    def _records(self, start: dict[int, int]) -> Iterator[Received]:
+    def _records(self, start: dict[int, int]) -> Iterator[FollowedRecord]:
         """From ``start`` to the end that was there at the beginning."""
         ends = {p: self._held[p][1] for p, offset in start.items() if offset < self._held[p][1]}
         self._consumer.assign([TopicPartition(topics.DEAD_LETTER, p, start[p]) for p in ends])
@@ -155,7 +131,7 @@ class DeadLetters:
                 if message.offset() >= end - 1:
                     del ends[message.partition()]
                 if message.offset() < end:
-                    yield Received.of(message)
+                    yield FollowedRecord.of(message)
 
     def _fetch(self) -> list[Message]:
         """What has come, at least one message; ``consume`` alone would wait for a full batch."""

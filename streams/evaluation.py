@@ -19,7 +19,7 @@ from models.path import Path as PurePath
 from schemas.events import AnyEvent
 from streams.errors import InputError
 from streams.log import read_log
-from streams.settings import Settings, load_with_origins, variable
+from streams.settings import Settings, load_with_origins, value_of, variable
 
 REPEATS: Final = {
     "rank.filter_viewed": "false",
@@ -64,7 +64,7 @@ def settings_of(config: Path | None, overrides: Sequence[str]) -> tuple[Settings
             )
         environ[variable(name.strip())] = value.strip()
     in_force = load_with_origins(config, environ)
-    values = {name: _value(in_force.settings, name) for name in in_force.origins}
+    values = {name: value_of(in_force.settings, name) for name in in_force.origins}
     return in_force.settings, {
         name: value for name, value in values.items() if name.split(".")[0] in _OF_THE_PATH
     }
@@ -78,7 +78,7 @@ def prequential(log: Log, plan: Plan, progress: Progress) -> Evaluation:
     with tempfile.TemporaryDirectory(prefix="rillet-evaluate-") as folder:
         follower = Prequential(_recommenders(plan, Path(folder)), _idle_s(plan))
         started = time.monotonic()
-        for _ in follower.run(_events(log, progress), plan.batch):
+        for _ in follower.run(events_of(log, progress), plan.batch):
             pass
         return _result("prequential", log.path, follower, plan, follower.n_events, started)
 
@@ -88,8 +88,8 @@ def by_sessions(train: Log, test: Log, plan: Plan, progress: Progress, *, online
     with tempfile.TemporaryDirectory(prefix="rillet-evaluate-") as folder:
         follower = Prequential(_recommenders(plan, Path(folder)), _idle_s(plan), learn=False)
         started = time.monotonic()
-        n_trained = max(sessions.train(follower, _events(train, progress)), default=0)
-        for _ in sessions.test(follower, _events(test, progress), online=online):
+        n_trained = max(sessions.train(follower, events_of(train, progress)), default=0)
+        for _ in sessions.test(follower, events_of(test, progress), online=online):
             pass
         protocol = "sessions, learning on after each" if online else "sessions"
         n_events = n_trained + follower.n_events
@@ -128,8 +128,9 @@ def _idle_s(plan: Plan) -> float:
     return next(iter(plan.settings.values())).interest.idle_s
 
 
-def _events(log: Log, progress: Progress) -> Iterator[AnyEvent]:
-    name = Path(log.path).name
+def events_of(log: Log, progress: Progress, doing: str = "") -> Iterator[AnyEvent]:
+    """The events of a log; its bar is called by what is being done with it."""
+    name = f"{doing} {Path(log.path).name}".lstrip()
     for each in read_log(log.path, log.mapping, lambda done, of: progress(name, done, of)):
         yield each.event
 
@@ -174,10 +175,3 @@ def _notes(follower: Prequential, plan: Plan) -> Iterator[str]:
     for recommender in follower.recommenders:
         if isinstance(recommender, OfPath) and recommender.n_refused:
             yield f"{recommender.name}: {recommender.n_refused:,} events were refused by ingest and caused nothing"
-
-
-def _value(settings: Settings, name: str) -> object:
-    value: Any = settings
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value

@@ -45,6 +45,19 @@ class FollowedRecord(NamedTuple):
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
 
+    @classmethod
+    def of(cls, message: Message) -> "FollowedRecord":
+        """The record in a message without error."""
+        return cls(
+            message.topic(),
+            message.partition(),
+            message.offset(),
+            message.timestamp()[1],
+            message.key(),
+            message.value(),
+            message.headers() or (),
+        )
+
 
 Apply = Callable[[Sequence[FollowedRecord]], None]
 
@@ -103,7 +116,7 @@ class Follower:
             self._settle(waiting)
             while not self._stopping.is_set():
                 messages = self._consumer.consume(self._max_batch, 0.05)
-                records = [_record(message) for message in messages if not message.error()]
+                records = [FollowedRecord.of(message) for message in messages if not message.error()]
                 if records:
                     self._deliver(records)
                 reached = {_place(message) for message in messages if _passes(message, ends)}
@@ -182,15 +195,3 @@ def _passes(message: Message, ends: Mapping[tuple[str, int], int]) -> bool:
         raise KafkaException(error)
     log.warning("follower_error topic=%s partition=%s: %s", message.topic(), message.partition(), error)
     return False
-
-
-def _record(message: Message) -> FollowedRecord:
-    return FollowedRecord(
-        message.topic(),
-        message.partition(),
-        message.offset(),
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        message.headers() or (),
-    )

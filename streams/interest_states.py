@@ -7,7 +7,6 @@ of each key, unless it is older than the one before it by its offset stamps.
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,7 +20,7 @@ from streams.engine.state import free, freed
 from streams.errors import BrokerRefusedError, InputError
 from streams.follow import FINAL_ERRORS
 from streams.partitioner import partition_of
-from streams.patience import patiently
+from streams.patience import edges
 from streams.settings import Settings
 
 TIMEOUT_S: Final = 30.0
@@ -116,14 +115,11 @@ class Changelog:
                 "`rillet topics create` creates what is missing.",
             )
         try:
-            return {each: patiently(partial(self._edge, each)) for each in sorted(topic.partitions)}
+            return {
+                each: edges(self._consumer, self.topic, each, TIMEOUT_S) for each in sorted(topic.partitions)
+            }
         except KafkaException as error:
             raise self._refused(error.args[0].str()) from error
-
-    def _edge(self, partition: int) -> tuple[int, int]:
-        place = TopicPartition(self.topic, partition)
-        low, high = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
-        return int(low), int(high)
 
     def _refused(self, cause: str) -> BrokerRefusedError:
         return BrokerRefusedError(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 T = TypeVar("T")
 
@@ -32,3 +32,10 @@ def patiently(ask: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
             if error.args[0].code() not in SETTLING or time.monotonic() > deadline:
                 raise
             time.sleep(PAUSE_S)
+
+
+def edges(consumer: Consumer, topic: str, partition: int, timeout_s: float) -> tuple[int, int]:
+    """The oldest offset that is there, and the next one."""
+    place = TopicPartition(topic, partition)
+    low, high = patiently(lambda: consumer.get_watermark_offsets(place, timeout=timeout_s))
+    return int(low), int(high)

@@ -349,6 +349,14 @@ def fields(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tupl
             yield prefix + name, info
 
 
+def value_of(settings: Settings, name: str) -> Any:
+    """The value of a setting by its dotted name."""
+    value: Any = settings
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
 def is_secret(info: FieldInfo) -> bool:
     """Whether the value is taken from the environment only and never shown."""
     return SecretStr in (info.annotation, *get_args(info.annotation))

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from pydantic.fields import FieldInfo
 
 from streams.settings import SHORT_NAMES, InForce, Settings, fields, is_secret, variable
+from streams.toml_text import toml_value
 
 BY_MACHINE: Final = {"worker.id": "the host's name"}
 """Defaults that are not the same everywhere, in words."""
@@ -86,16 +87,7 @@ def _toml_line(name: str, info: FieldInfo) -> str:
     if is_secret(info):
         return f"# {last}: from the environment only, {variable(name)}"
     default = _default(name, info)
-    return f"# {last} =" if default is None else f"{last} = {_toml_value(default)}"
-
-
-def _toml_value(value: Any) -> str:
-    """JSON's notation is TOML's for text, numbers, booleans and lists; tables are written inline."""
-    if isinstance(value, dict) and value:
-        return (
-            "{ " + ", ".join(f"{json.dumps(key)} = {_toml_value(each)}" for key, each in value.items()) + " }"
-        )
-    return json.dumps(value, ensure_ascii=False)
+    return f"# {last} =" if default is None else f"{last} = {toml_value(default)}"
 
 
 def _default_text(name: str, info: FieldInfo) -> str:

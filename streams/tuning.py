@@ -1,7 +1,7 @@
 """Searches settings on the early part of logs, by the code that serves: sources by following the log again, weights on
 what the sources had said."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,11 +12,10 @@ import optuna
 from models.evaluate.evidence import Gatherer, Weighing
 from models.evaluate.prequential import apart
 from models.retrieve.contract import F32
-from schemas.events import AnyEvent
 from streams.errors import InputError
-from streams.evaluation import Log, Progress
-from streams.log import read_log
-from streams.settings import Settings
+from streams.evaluation import Log, Progress, events_of
+from streams.settings import Settings, value_of
+from streams.toml_text import toml_value
 
 WEIGHTS: Final = (0.01, 10.0)
 """Range of a source's weight against that of the first source."""
@@ -64,7 +63,7 @@ class Tuner:
 
     def run(self, n_trials: int, n_weighings: int, progress: Progress) -> Tuned:
         """Try ``n_trials`` settings of the sources, the first of them as given, each with its best weights."""
-        self._sizes = [sum(1 for _ in _events(log, "counting", progress)) for log in self._logs]
+        self._sizes = [sum(1 for _ in events_of(log, progress, "counting")) for log in self._logs]
         given = self._weighings({}, progress)
         before = [weighing.ndcg(self._weights(weighing.sources)) for weighing in given]
         study = self._study()
@@ -114,7 +113,7 @@ class Tuner:
         gatherer = Gatherer(_with(self._settings, {**chosen, "rank.mmr_lambda": 1.0}).path())
         first, until = int(self._share.first * size), int(self._share.until * size)
         done = 0
-        for batch in apart(islice(_events(log, "following", progress), until), 32):
+        for batch in apart(islice(events_of(log, progress, "following"), until), 32):
             gatherer.trying = done >= first
             gatherer.take(batch)
             done += len(batch)
@@ -134,9 +133,7 @@ class Tuner:
         return np.array([rank.source_weights.get(s, rank.default_weight) for s in sources], np.float32)
 
     def _value(self, name: str) -> Any:
-        value: Any = self._settings
-        for part in name.split("."):
-            value = getattr(value, part)
+        value = value_of(self._settings, name)
         return value if value in SPACE[name] else SPACE[name][0]
 
 
@@ -144,14 +141,8 @@ def write(path: Path, tuned: Tuned, remark: str) -> None:
     """A settings file of what was found."""
     lines = [f"# {line}" for line in remark.splitlines()]
     for name, value in sorted(tuned.settings.items()):
-        lines.append(f"{name} = {_toml(value)}")
+        lines.append(f"{name} = {toml_value(value)}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
-    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _with(settings: Settings, changes: Mapping[str, Any]) -> Settings:
@@ -163,9 +154,3 @@ def _with(settings: Settings, changes: Mapping[str, Any]) -> Settings:
             branch = branch[section]
         branch[last] = value
     return Settings.model_validate(tree)
-
-
-def _events(log: Log, doing: str, progress: Progress) -> Iterator[AnyEvent]:
-    name = f"{doing} {Path(log.path).name}"
-    for each in read_log(log.path, log.mapping, lambda done, of: progress(name, done, of)):
-        yield each.event

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -23,7 +22,7 @@ from streams.client.repeats import WINDOW, Repeats
 from streams.errors import BrokerRefusedError
 from streams.follow import FINAL_ERRORS, FollowedRecord
 from streams.partitioner import partition_of
-from streams.patience import patiently
+from streams.patience import edges, patiently
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +138,7 @@ class Reader(Generic[T]):
         key = message.key()
         if self.reading.key is not None and key != self.reading.key:
             return None
-        raw = _raw(message)
+        raw = FollowedRecord.of(message)
         try:
             value = None if raw.value is None else self.output.decode(raw)
         except UnreadableError as error:
@@ -227,23 +226,19 @@ class Reader(Generic[T]):
 
     def _begin(self, consumer: Consumer, partitions: Sequence[int]) -> list[TopicPartition]:
         """Where to begin in each; notes the ends that are there now."""
-        edges = {each: patiently(partial(self._edge, consumer, each)) for each in partitions}
-        starts = self._starts(consumer, edges)
+        there = {each: edges(consumer, self.output.topic, each, TIMEOUT_S) for each in partitions}
+        starts = self._starts(consumer, there)
         if self.reading.group is not None and partitions:
             starts |= self._committed(consumer, starts)
-        self._ends = {each: high for each, (low, high) in edges.items() if max(low, starts[each]) < high}
+        self._ends = {each: high for each, (low, high) in there.items() if max(low, starts[each]) < high}
         return [self._at(each, start) for each, start in starts.items()]
 
-    def _edge(self, consumer: Consumer, partition: int) -> tuple[int, int]:
-        low, high = consumer.get_watermark_offsets(self._at(partition), timeout=TIMEOUT_S)
-        return int(low), int(high)
-
-    def _starts(self, consumer: Consumer, edges: Mapping[int, tuple[int, int]]) -> dict[int, int]:
-        """Where ``since`` lies, by partition, within ``edges``: the oldest offset and the next one."""
+    def _starts(self, consumer: Consumer, there: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+        """Where ``since`` lies, by partition, within ``there``: the oldest offset and the next one."""
         since = self.reading.since
         if since == "beginning":
-            return {partition: low for partition, (low, _) in edges.items()}
-        starts = {partition: high for partition, (_, high) in edges.items()}
+            return {partition: low for partition, (low, _) in there.items()}
+        starts = {partition: high for partition, (_, high) in there.items()}
         if isinstance(since, datetime) and starts:
             asked = [self._at(partition, time_ms(since)) for partition in starts]
             found = patiently(lambda: consumer.offsets_for_times(asked, timeout=TIMEOUT_S))
@@ -282,15 +277,3 @@ class Reader(Generic[T]):
 def time_ms(moment: datetime) -> int:
     """Milliseconds since 1970; UTC where no zone is given."""
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _raw(message: Message) -> FollowedRecord:
-    return FollowedRecord(
-        message.topic(),
-        message.partition(),
-        message.offset(),
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        message.headers() or (),
-    )

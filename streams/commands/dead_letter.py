@@ -16,7 +16,8 @@ from streams.errors import InputError
 if TYPE_CHECKING:
     from models.ingest.dead_letter import DeadLetter
     from schemas.rejections import Rejection
-    from streams.dead_letter import Buried, DeadLetters, Filter, Received, Replayed
+    from streams.dead_letter import Buried, DeadLetters, Filter, Replayed
+    from streams.follow import FollowedRecord
     from streams.settings import KafkaSettings
 
 app = new_app(
@@ -262,7 +263,7 @@ def _row(buried: "Buried") -> dict[str, Any]:
     }
 
 
-def _details(record: "Received", letter: "DeadLetter | Rejection") -> dict[str, Any]:
+def _details(record: "FollowedRecord", letter: "DeadLetter | Rejection") -> dict[str, Any]:
     from schemas.rejections import Rejection
     from streams.dead_letter import Buried
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from streams.commands.options import Config, Json, example, new_app, note
+from streams.commands.options import Config, Json, example, new_app, note, print_json
 from streams.errors import InputError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _show(result: "Evaluation", html: Path | None, *, as_json: bool) -> None:
         html.write_text(page(result), encoding="utf-8")
         note(f"report written to {html}")
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+        print_json(msgspec.to_builtins(result))
         return
     from rich.console import Console
 

@@ -111,16 +111,15 @@ def _check_topics(kafka: "KafkaSettings", *, embedded: bool) -> None:
     """Raises where a topic is missing; on the embedded broker they appear when they are asked for."""
     from confluent_kafka.admin import AdminClient
 
-    from schemas.topics import BROWSE, FEEDBACK, PURCHASE, SEARCH
+    from schemas.topics import BEHAVIOUR
 
     admin = AdminClient({**kafka.client_conf(), "log_level": 0})
-    wanted = (BROWSE, SEARCH, PURCHASE, FEEDBACK)
     if embedded:
-        for topic in wanted:
+        for topic in BEHAVIOUR:
             admin.list_topics(topic, timeout=10)
         return
     there = admin.list_topics(timeout=10).topics
-    missing = [topic for topic in wanted if topic not in there]
+    missing = [topic for topic in BEHAVIOUR if topic not in there]
     if missing:
         raise BrokerRefusedError(
             f"There is no topic {missing[0]}.", fix="Create the topics with `rillet topics create`."
@@ -131,9 +130,9 @@ def _told_if_old(events: "Iterator[Logged]") -> "Iterator[Logged]":
     """The same, with a warning when Kafka will soon delete what it is given."""
     from itertools import chain
 
-    from schemas.topics import BROWSE, DAY_MS, catalogue
+    from schemas.topics import BROWSE, DAY_MS, topic
 
-    retention_ms = next(topic.retention_ms for topic in catalogue(1) if topic.name == BROWSE)
+    retention_ms = topic(BROWSE).retention_ms
     first = next(events, None)
     if first is None:
         return events

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from streams.broker import is_embedded
-from streams.patience import patiently
+from streams.patience import edges
 from streams.settings import Settings
 
 TIMEOUT_S = 15.0
@@ -77,9 +77,7 @@ class Patient:
 
     def edges(self, consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
         """The oldest offset that is there, and the next one."""
-        place = TopicPartition(topic, partition)
-        low, high = patiently(lambda: consumer.get_watermark_offsets(place, timeout=TIMEOUT_S))
-        return int(low), int(high)
+        return edges(consumer, topic, partition, TIMEOUT_S)
 
     def partitions(self, topic: str) -> list[int]:
         """Those of a topic; none when it is missing."""

@@ -95,8 +95,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Fetch what has arrived, never waiting to fill a batch."""
+        self._drop_vanished()
         await self._fetch_again()
-        await self._fetch_vanished()
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
         if records is None or self.should_stop:
@@ -145,8 +145,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 await self._seek(tp, expected)  # seek_wait would hang when the partition goes meanwhile
             self._dropped.discard(tp)
 
-    async def _fetch_vanished(self) -> None:
-        """Seek back to what was delivered to Faust and never reached the agent, which has nothing to do."""
+    def _drop_vanished(self) -> None:
+        """Have fetched again what was delivered to Faust and never reached the agent, which has nothing to do."""
         guard, now = self._transport.guard, time.monotonic()
         vanished = {
             tp: done
@@ -161,9 +161,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             self._idle_since = None
             for tp in sorted(vanished.keys() & self.assignment()):
                 log.warning("fetch_vanished tp=%s from=%d to=%d", tp, vanished[tp], guard.expected(tp))
-                self._transport.on_guard(tp.topic)
-                guard.expect(tp, vanished[tp])
-                await self._seek(tp, vanished[tp])
+                self.fetch_again(tp, vanished[tp])
 
     async def _chunks(self, tp: TP, fetched: list[Any]) -> AsyncIterator[RecordBatch]:
         size = self._transport.max_batch_records

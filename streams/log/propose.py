@@ -1,6 +1,5 @@
 """Proposes a mapping for a log that nobody described, from the names of its columns and its first values."""
 
-import json
 from typing import Any
 
 from streams.errors import InputError
@@ -8,6 +7,7 @@ from streams.log.clock import clock
 from streams.log.mapping import LogMapping
 from streams.log.roles import column_for, is_running_number, kind_values, plain, time_format
 from streams.log.sniff import Sample
+from streams.toml_text import toml_key, toml_value
 
 Tree = dict[str, Any]
 
@@ -42,24 +42,13 @@ def propose(sample: Sample, path: str) -> LogMapping:
 def to_toml(mapping: LogMapping) -> str:
     """The mapping as a TOML file, without what is as by default."""
     tree = mapping.model_dump(exclude_defaults=True)
-    top = [f"{key} = {_value(value)}" for key, value in tree.items() if not isinstance(value, dict)]
+    top = [f"{key} = {toml_value(value)}" for key, value in tree.items() if not isinstance(value, dict)]
     parts = [
-        f"[{name}]\n" + "\n".join(f"{_key(key)} = {_value(value)}" for key, value in part.items())
+        f"[{name}]\n" + "\n".join(f"{toml_key(key)} = {toml_value(value)}" for key, value in part.items())
         for name, part in tree.items()
         if isinstance(part, dict)
     ]
     return "\n\n".join([*top, *parts]) + "\n"
-
-
-def _key(key: str) -> str:
-    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
-
-
-def _value(value: Any) -> str:
-    """JSON's notation is TOML's, tables apart."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(each)}" for key, each in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _columns(sample: Sample) -> Tree:

@@ -61,7 +61,6 @@ SMALL = PathSettings(
     slate_length=10,
     n_candidates=50,
 )
-TOPIC_OF: dict[type, str] = {Browse: topics.BROWSE, Search: topics.SEARCH, Purchase: topics.PURCHASE}
 
 
 class Given(NamedTuple):
@@ -72,10 +71,6 @@ class Given(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
-
-
-def topic_of(event: AnyEvent) -> str:
-    return TOPIC_OF.get(type(event), topics.FEEDBACK)
 
 
 class Step(NamedTuple):
@@ -103,7 +98,7 @@ class Shop:
     def records(self, *events: AnyEvent) -> list[Given]:
         made = []
         for event in events:
-            topic = topic_of(event)
+            topic = topics.of_event(event)
             offset = self.ends.get(topic, 100)
             self.ends[topic] = offset + 1
             value = msgspec.json.encode(event)

@@ -14,8 +14,9 @@ from schemas.rejections import Reason, Rejection
 from streams import broker
 from streams.cli import run
 from streams.commands.dead_letter import printable, since_ms
-from streams.dead_letter import DeadLetters, Filter, Received, replay
+from streams.dead_letter import DeadLetters, Filter, replay
 from streams.errors import InputError
+from streams.follow import FollowedRecord
 from streams.kafka_admin import ensure
 from streams.settings import KafkaSettings, load
 
@@ -31,7 +32,7 @@ def refused(
     offset: int = 41,
 ) -> Rejected:
     own = [("trace", b"t-1"), *([(headers.ATTEMPT, b"%d" % attempts_before)] if attempts_before else [])]
-    record = Received(topic, 2, offset, NOW_MS, b"user-1", REFUSED, own)
+    record = FollowedRecord(topic, 2, offset, NOW_MS, b"user-1", REFUSED, own)
     return Rejected(record, Rejection(reason, "at byte 19"))
 
 
