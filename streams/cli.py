@@ -22,6 +22,7 @@ COMMANDS = {
     "simulate": ("streams.simulate", "Send the events of a simulated shop."),
     "tune": ("streams.commands.tune", "Search settings that suit a log."),
     "evaluate": ("streams.commands.evaluate", "Try the recommendations over a log."),
+    "ope": ("streams.commands.ope", "Estimate what another policy would have earned."),
     "replay": ("streams.commands.replay", "Send a shop's event log to the topics."),
     "mapping": ("streams.commands.mapping", "Guess, list and show what the columns of a log mean."),
     "doctor": ("streams.commands.doctor", "Tell what is amiss, and the remedy."),
