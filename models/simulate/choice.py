@@ -91,6 +91,12 @@ class Choice:
         """(S,) how much a shopper likes an item, in standard deviations over all shoppers and items."""
         return np.asarray((self._raw_liking(rows, items) - self._like_mean) / self._like_std)
 
+    def likings(self, rows: I64) -> F32:
+        """(S, N) how much shoppers like each item; ``liking`` of all pairs."""
+        utility = self.weights(rows, focused=False) @ self.features.T  # (S, D + 2) @ (D + 2, N) -> (S, N)
+        utility += LOYALTY * (self.catalogue.brand == self.shoppers.favourite_brand[rows, None])
+        return np.asarray((utility - self._like_mean) / self._like_std, np.float32)
+
     def _items(self, rows: I64, category: I32, rng: Generator, *, focused: bool) -> I32:
         """Category by category, so that one matrix product serves all shoppers in it."""
         items = np.full(len(rows), -1, np.int32)

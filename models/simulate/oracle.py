@@ -17,9 +17,7 @@ class Oracle:
 
     def __init__(self, choice: Choice, settings: SimulateSettings) -> None:
         self._choice = choice
-        self._revisit = settings.revisit_share
-        self._switch = settings.switch_share
-        self._search = settings.search_share
+        self.settings = settings
 
     def probabilities(self, rows: I64) -> F32:
         """(S, N) chance of each item to be looked at next, given that the next act is no search."""
@@ -27,8 +25,9 @@ class Oracle:
         revisit = revisit_weights(shoppers.recent[rows])
         can_return = (revisit.sum(axis=1) > 0.0) & ~shoppers.searched[rows]
         starts = shoppers.category[rows] < 0
-        switch = np.where(shoppers.searched[rows], 0.0, self._switch * (1.0 - self._search))
-        stay = np.where(shoppers.searched[rows], 1.0, 1.0 - self._switch)
+        switch_share = self.settings.switch_share
+        switch = np.where(shoppers.searched[rows], 0.0, switch_share * (1.0 - self.settings.search_share))
+        stay = np.where(shoppers.searched[rows], 1.0, 1.0 - switch_share)
         turns = np.where(starts, 1.0, switch / (switch + stay))
         out = turns[:, None] * self._turn(rows) + (1.0 - turns)[:, None] * self._stay(rows)
         returns = np.where(can_return, self._revisit_of_looks(switch, stay), 0.0)
@@ -51,8 +50,8 @@ class Oracle:
 
     def _revisit_of_looks(self, switch: F64, stay: F64) -> F64:
         """Share of revisits among the acts that are looks; a search is none."""
-        looks = (1.0 - self._revisit) * (switch + stay)
-        return np.asarray(self._revisit / (self._revisit + looks))
+        revisit = self.settings.revisit_share
+        return np.asarray(revisit / (revisit + (1.0 - revisit) * (switch + stay)))
 
     def _turn(self, rows: I64) -> F32:
         """(S, N) chances after a turn: those of the categories, shared out within each."""

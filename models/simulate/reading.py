@@ -5,8 +5,9 @@
 
 The position-based click model (Craswell et al., WSDM 2008), read downwards until the first click. Appeal is
 how much the shopper likes the item plus how near it is to what the session is about, in standard deviations
-over all shoppers and items. A shopper reads one slate an act at most, so that slates never feed on
-themselves."""
+over all shoppers and items. The chance of a click at a place is the product of the two, so that no slate is
+clicked more than the most appealing items, best first. A shopper reads one slate an act at most, so that slates
+never feed on themselves."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -48,17 +49,26 @@ class Reactions(NamedTuple):
     n_dismissals: int
 
 
+class Expected(NamedTuple):
+    """Chance of a click on each slate that may be read now, and on the best one that could be in its place (S,)."""
+
+    click: F64
+    best: F64
+
+
 class Reading:
     """Lets shoppers read slates. S is the number of slates read, K the length of the longest."""
 
     def __init__(self, behaviour: Behaviour, rng: Generator) -> None:
         self._behaviour, self._rng = behaviour, rng
-        self._user_of = {user_id: i for i, user_id in enumerate(behaviour.shoppers.user_ids)}
+        self.same_category = 0.0
+        """Appeal that an item gains from the category of the session; see ``Shift``."""
+        self.row_of = {user_id: i for i, user_id in enumerate(behaviour.shoppers.user_ids)}
         self._item_of = {item_id: i for i, item_id in enumerate(behaviour.catalogue.item_ids)}
 
     def read(self, slates: Sequence[ReadSlate], now_s: float) -> Reactions:
         """The newest slate of each shopper is read, or not; what they do about it follows within a gap."""
-        newest = {self._user_of[slate.user_id]: slate for slate in slates if slate.user_id in self._user_of}
+        newest = self._newest(slates)
         rows = self._readers(np.array(list(newest), np.int64))
         if not len(rows):
             return Reactions(0, 0, 0)
@@ -71,16 +81,40 @@ class Reading:
         self._dismiss(self._taken(dismissed, rows, items, shown_s, read))
         return Reactions(len(rows), int((clicked >= 0).sum()), int((dismissed >= 0).sum()))
 
+    def expect(self, slates: Sequence[ReadSlate], k: int) -> Expected:
+        """What slates are worth if they are read now, beside the best ``k`` items; it changes nothing."""
+        newest = self._newest(slates)
+        rows = self._there(np.array(list(newest), np.int64))
+        shown = self._padded([newest[row] for row in rows.tolist()])  # (S, K)
+        return Expected(
+            self._click_chance(rows, shown), self._click_chance(rows, self.most_appealing(rows, k))
+        )
+
+    def most_appealing(self, rows: I64, k: int) -> I32:
+        """(S, k) items most likely to be clicked if examined, best first, ties by the lower index."""
+        behaviour, every = self._behaviour, np.arange(self._behaviour.catalogue.n_items)[None, :]
+        near = behaviour.shoppers.focus[rows] @ behaviour.catalogue.latent.T  # (S, D) @ (D, N) -> (S, N)
+        appeal = self._in_session(rows, every, behaviour.choice.likings(rows), near)
+        return np.argsort(-appeal, axis=1, kind="stable")[:, :k].astype(np.int32)
+
+    def _newest(self, slates: Sequence[ReadSlate]) -> dict[int, ReadSlate]:
+        """By row of the shopper."""
+        return {self.row_of[slate.user_id]: slate for slate in slates if slate.user_id in self.row_of}
+
+    def _there(self, rows: I64) -> I64:
+        """Those in a session who have not yet read the slate that their last act brought."""
+        shoppers = self._behaviour.shoppers
+        return rows[(shoppers.steps_left[rows] > 0) & ~shoppers.bot[rows] & ~shoppers.looked[rows]]
+
     def _readers(self, rows: I64) -> I64:
         """Those who are there and look at the slate that their last act brought."""
-        shoppers = self._behaviour.shoppers
-        there = rows[(shoppers.steps_left[rows] > 0) & ~shoppers.bot[rows] & ~shoppers.looked[rows]]
-        shoppers.looked[there] = True
+        there = self._there(rows)
+        self._behaviour.shoppers.looked[there] = True
         return there[self._rng.random(len(there)) < self._behaviour.settings.look_share]
 
     def _padded(self, slates: list[ReadSlate]) -> I32:
         """(S, K) item indexes, -1 padded and for ids that the shop does not know."""
-        width = max(1, *(len(slate.item_ids) for slate in slates))
+        width = max([1, *(len(slate.item_ids) for slate in slates)])
         out = np.full((len(slates), width), -1, np.int32)
         for row, slate in enumerate(slates):
             out[row, : len(slate.item_ids)] = [self._item_of.get(item_id, -1) for item_id in slate.item_ids]
@@ -90,19 +124,29 @@ class Reading:
         """Position clicked and position dismissed (S,), -1 for none; nobody dismisses who clicks."""
         appeal = self._appeal(rows, items)  # (S, K)
         dice = self._rng.random((3, *items.shape))
-        examined = dice[0] < (1.0 + np.arange(items.shape[1])) ** -EXAMINATION_DECAY
+        examined = dice[0] < _examination(items.shape[1])
         clicks = examined & (dice[1] < sigmoid(CLICK_BIAS + CLICK_SLOPE * appeal))
         dismisses = examined & np.isfinite(appeal) & (dice[2] < sigmoid(DISMISS_BIAS - appeal))
         clicked = _first_true(clicks)
         return clicked, np.where(clicked < 0, _first_true(dismisses), -1).astype(np.int32)
+
+    def _click_chance(self, rows: I64, items: I32) -> F64:
+        """(S,) chance that one of the items (S, K) is clicked."""
+        clicks = _examination(items.shape[1]) * sigmoid(CLICK_BIAS + CLICK_SLOPE * self._appeal(rows, items))
+        return np.asarray(1.0 - np.prod(1.0 - clicks, axis=1))
 
     def _appeal(self, rows: I64, items: I32) -> F32:
         """(S, K) appeal, -inf for what is not for sale or is on the screen already."""
         behaviour, n_slates, k = self._behaviour, *items.shape
         liking = behaviour.choice.liking(np.repeat(rows, k), items.ravel()).reshape(n_slates, k)
         near = np.einsum("sd,skd->sk", behaviour.shoppers.focus[rows], behaviour.catalogue.latent[items])
+        return self._in_session(rows, items, liking, near)
+
+    def _in_session(self, rows: I64, items: I32 | I64, liking: F32, near: F32) -> F32:
+        """(S, K) appeal from liking and nearness, by what the session is about and what is on the screen."""
+        behaviour = self._behaviour
         same = behaviour.catalogue.category[items] == behaviour.shoppers.category[rows, None]
-        appeal = liking + np.where(same, FOCUS_WEIGHT / TASTE_WEIGHT * near, 0.0)
+        appeal = liking + np.where(same, FOCUS_WEIGHT / TASTE_WEIGHT * near + self.same_category, 0.0)
         on_screen = items == behaviour.shoppers.recent[rows, :1]
         return np.where((items >= 0) & behaviour.market.available[items] & ~on_screen, appeal, -np.inf)
 
@@ -146,6 +190,11 @@ class Reading:
                 notes=looks.slate_ids,
             )
         )
+
+
+def _examination(k: int) -> F64:
+    """(k,) chance that each position is examined."""
+    return np.asarray((1.0 + np.arange(k)) ** -EXAMINATION_DECAY)
 
 
 def _first_true(rows: Bools) -> I32:

@@ -19,8 +19,9 @@ from models.simulate.encode import Encoder
 from models.simulate.faults import NONE, Faults
 from models.simulate.market import Change, Market
 from models.simulate.oracle import Oracle
-from models.simulate.reading import Reactions, Reading, ReadSlate
+from models.simulate.reading import Expected, Reactions, Reading, ReadSlate
 from models.simulate.settings import SimulateSettings
+from models.simulate.shift import Shift
 from models.simulate.shoppers import I64, make_shoppers
 from schemas.catalog import Item, Promotion
 
@@ -86,7 +87,7 @@ class Shop:
 
     def __init__(self, settings: SimulateSettings, rng: Generator, start_ms: int) -> None:
         self.settings = settings
-        makes, market_rng, self._rng, behaviour_rng, reading_rng, fault_rng = rng.spawn(6)
+        makes, market_rng, self._rng, behaviour_rng, reading_rng, fault_rng, self._shift_rng = rng.spawn(7)
         self._catalogue = make_catalogue(settings, makes)
         self._shoppers = make_shoppers(settings, makes)
         self._market = Market(self._catalogue, settings, market_rng)
@@ -143,12 +144,40 @@ class Shop:
 
     def best(self, user_id: str, k: int) -> list[str]:
         """The oracle's list: the k items that this shopper is most likely to look at next, best first."""
-        row = np.array([self._shoppers.user_ids.index(user_id)])
-        return [self._catalogue.item_ids[item] for item in self._oracle.best(row, k)[0].tolist()]
+        return self.likeliest([user_id], k)[0]
+
+    def likeliest(self, user_ids: Sequence[str], k: int) -> list[list[str]]:
+        """``best`` of many shoppers at once."""
+        return self._named(self._oracle.best(self._rows(user_ids), k))
+
+    def most_appealing(self, user_ids: Sequence[str], k: int) -> list[list[str]]:
+        """The slates of k items that these shoppers are most likely to click now: no ranking is clicked more."""
+        return self._named(self._reading.most_appealing(self._rows(user_ids), k))
+
+    def expect(self, slates: Sequence[ReadSlate], k: int) -> Expected:
+        """Chances of a click on the slates that ``react`` may let be read now, beside those on the best k items."""
+        return self._reading.expect(slates, k)
+
+    def shift(self, shift: Shift) -> None:
+        """From now on shoppers act and choose otherwise; acts already made are handed out as they are."""
+        self.settings = self.settings.model_copy(update=shift.shop_settings())
+        self._behaviour.settings = self._oracle.settings = self.settings
+        if shift.same_category is not None:
+            self._reading.same_category = shift.same_category
+        n = self._shoppers.n
+        self._shoppers.swap(self._shift_rng.permutation(n)[: round(shift.swapped_share * n)])
 
     def tastes(self) -> F32:
         """(U, D) hidden tastes, each as of the shopper's last session."""
         return self._shoppers.taste.copy()
+
+    def _rows(self, user_ids: Sequence[str]) -> I64:
+        row_of = self._reading.row_of
+        return np.array([row_of[user_id] for user_id in user_ids], np.int64)
+
+    def _named(self, items: I32) -> list[list[str]]:
+        item_ids = self._catalogue.item_ids
+        return [[item_ids[item] for item in row] for row in items.tolist()]
 
     def _begin_in_the_middle(self) -> None:
         """Open as many sessions as run at any time, each somewhere between its start and its end."""

@@ -74,6 +74,14 @@ class Shoppers:
         self.taste[rows] = home + (self.taste[rows] - home) * kept + noise
         self.taste_s[rows] = now_s
 
+    def swap(self, rows: I64) -> None:
+        """Each of the rows takes over the tastes of the one before it: the crowd stays what it was."""
+        before = np.roll(rows, 1)
+        for column in (self.taste, self.home, self.taste_s):
+            column[rows] = column[before]
+        for likes in (self.price_level, self.price_sensitivity, self.favourite_brand):
+            likes[rows] = likes[before]
+
     def begin(self, rows: I64, start_s: F64, first_session: int, steps: I32) -> None:
         """Open sessions, numbered from ``first_session`` on."""
         self.next_s[rows] = start_s
