@@ -48,6 +48,8 @@ class Absorbed(NamedTuple):
     """One a batch of records."""
     outcomes: list[Outcome]
     """One an accepted event, in the order of the batches."""
+    fresh: list[tuple[int, AnyEvent]]
+    """Partition and event of those that were folded in for the first time."""
 
 
 class _Arrival(NamedTuple):
@@ -112,7 +114,12 @@ class Absorber:
             for topic, partition, offset, event in [arrivals[i]]
         ]
         quality = list(_quality(heads, ingested, timestamps, outcomes, known, viewed, now_ms))
-        return Absorbed(states, causes, facts, quality, outcomes)
+        fresh = [
+            (arrival.partition, arrival.event)
+            for arrival, outcome in zip(arrivals, outcomes, strict=True)
+            if outcome is Outcome.FRESH
+        ]
+        return Absorbed(states, causes, facts, quality, outcomes, fresh)
 
     def _judge(self, arrivals: Sequence[_Arrival], users: list[_User]) -> tuple[list[int], list[int]]:
         """Consistency of each event, from the state *before* the batch and the catalogue."""

@@ -1,4 +1,4 @@
-"""The path of one micro-batch, online and offline alike: ingest → interest → knowledge → retrieve → rank.
+"""The path of one micro-batch, online and offline alike: ingest → interest → knowledge → learn → retrieve → rank.
 
 Pure: records and stored states come in, new states, slates, facts and counts go out. Storing, sending, clocks and the
 order between partitions are the caller's.
@@ -17,6 +17,8 @@ from models.ingest.record import Record
 from models.interest.queries import queries, seen
 from models.knowledge.base import KnowledgeBase
 from models.knowledge.settings import KnowledgeSettings
+from models.learn.join import Joined
+from models.learn.learning import Learned, Learning
 from models.path_settings import PathSettings
 from models.rank.reasons import slate_items
 from models.rank.score import FixedWeights, Scorer
@@ -42,10 +44,33 @@ class Path:
     def __init__(self, settings: PathSettings, scorer: Scorer | None = None) -> None:
         self.settings = settings
         self.knowledge = KnowledgeBase(settings.knowledge, settings.retrieve)
-        self.model_version = f"fixed-{xxh64_hexdigest(settings.canonical().encode())[:8]}"
         self._absorber = Absorber(Ingest(settings.ingest), settings.interest, self.knowledge)
-        self._scorer = scorer or FixedWeights(settings.rank)
         self._source_names = [source.name for source in self.knowledge.sources]
+        self._fixed = scorer or FixedWeights(settings.rank)
+        digest = xxh64_hexdigest(settings.canonical().encode())[:8]
+        self._fixed_version = f"fixed-{digest}"
+        self.learning = (
+            Learning(
+                settings.learn,
+                settings.rank,
+                settings.interest,
+                self._source_names,
+                self.knowledge.vocabularies.items,
+                digest,
+            )
+            if settings.learn.enabled and scorer is None
+            else None
+        )
+
+    @property
+    def model(self) -> str:
+        """What ranks, as a label of few values."""
+        return self.learning.model if self.learning else self._fixed_version
+
+    @property
+    def model_version(self) -> str:
+        """What ranks, and how much it has learned."""
+        return self.learning.model_version if self.learning else self._fixed_version
 
     def absorb(
         self,
@@ -64,6 +89,16 @@ class Path:
         """
         return self._absorber.absorb(batches, load, now_ms, lap, learn=learn)
 
+    def join(self, absorbed: Absorbed) -> Joined | None:
+        """What the events taken say of the slates served before; None where nothing learns to rank."""
+        return self.learning.join(absorbed.fresh) if self.learning else None
+
+    def learn(self, joined: Joined | None) -> Learned | None:
+        """Let the scorers learn from it."""
+        if self.learning is None or joined is None or not joined.labels:
+            return None
+        return self.learning.learn(joined, max(label.time_ms for label in joined.labels))
+
     def serve(self, causes: Sequence[Cause], now_ms: int, lap: Lap = lambda _: None) -> list[Served]:
         """A slate for each cause."""
         if not causes:
@@ -79,35 +114,42 @@ class Path:
         for source in self.knowledge.sources:
             candidates.append(source.candidates(asked, self.settings.n_candidates))
             lap(f"retrieve.{source.name}")
-        ranked = rank(
+        ranked, considered = rank(
             [(source.name, found) for source, found in zip(self.knowledge.sources, candidates, strict=True)],
             asked,
             hidden,
             self.knowledge.attributes,
+            self.knowledge.known,
             self.knowledge.rebuying.rebuyable,
             self.settings.slate_length,
             self.settings.rank,
-            self._scorer,
+            self.learning.scorer if self.learning else self._fixed,
         )
         lap("rank")
+        slate_ids = [f"{cause.topic}-{cause.partition}-{cause.offset}" for cause in causes]
+        model_version = self.model_version
+        if self.learning:
+            time_ms = np.array([cause.event.time_ms for cause in causes], np.int64)
+            self.learning.remember(slate_ids, who.tolist(), time_ms, considered)
+            lap("remember")
         explained = slate_items(
             ranked, self._source_names, vocabularies.items.words, self.settings.rank.max_reasons
         )
         served = [
             Served(
                 Slate(
-                    slate_id=f"{cause.topic}-{cause.partition}-{cause.offset}",
+                    slate_id=slate_id,
                     user_id=cause.event.user_id,
                     items=items,
                     event_id=cause.event.event_id,
                     event_time_ms=cause.event.time_ms,
                     processed_ms=now_ms,
-                    model_version=self.model_version,
+                    model_version=model_version,
                     cold_start=not cause.state.recents.items,
                 ),
                 cause.timestamp_ms,
             )
-            for cause, items in zip(causes, explained, strict=True)
+            for slate_id, cause, items in zip(slate_ids, causes, explained, strict=True)
         ]
         lap("explain")
         return served
@@ -138,5 +180,6 @@ def warm_up(settings: PathSettings) -> None:
     for offset, (topic, event) in enumerate(events):
         record = _Example(topic, 0, offset, EXAMPLE_MS, b"u", msgspec.json.encode(event), ())
         absorbed = path.absorb([[record]], lambda _, keys: [states.get(key) for key in keys], EXAMPLE_MS)
+        path.learn(path.join(absorbed))
         path.serve(absorbed.causes, EXAMPLE_MS)
         states.update(absorbed.states[0])

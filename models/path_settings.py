@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from models.ingest.settings import IngestSettings
 from models.interest.settings import InterestSettings
 from models.knowledge.settings import KnowledgeSettings
+from models.learn.settings import LearnSettings
 from models.rank.settings import RankSettings
 from models.retrieve.settings import RetrieveSettings
 
@@ -20,6 +21,7 @@ class PathSettings(NamedTuple):
     knowledge: KnowledgeSettings
     retrieve: RetrieveSettings
     rank: RankSettings
+    learn: LearnSettings
     slate_length: int
     n_candidates: int
 

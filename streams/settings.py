@@ -34,6 +34,7 @@ from pydantic.fields import FieldInfo
 from models.ingest.settings import IngestSettings
 from models.interest.settings import InterestSettings
 from models.knowledge.settings import KnowledgeSettings
+from models.learn.settings import LearnSettings
 from models.path_settings import PathSettings
 from models.quality.settings import QualitySettings
 from models.rank.settings import RankSettings
@@ -298,6 +299,7 @@ class Settings(Section):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     rank: RankSettings = RankSettings()
+    learn: LearnSettings = LearnSettings()
     quality: QualitySettings = QualitySettings()
     publish: PublishSettings = PublishSettings()
 
@@ -309,6 +311,7 @@ class Settings(Section):
             knowledge=self.knowledge,
             retrieve=self.retrieve,
             rank=self.rank,
+            learn=self.learn,
             slate_length=self.publish.slate_length,
             n_candidates=self.publish.n_candidates,
         )

@@ -10,6 +10,7 @@ import msgspec
 from models.absorb import Cause
 from models.evaluate.recommender import Offer
 from models.knowledge.facts import Facts
+from models.learn.join import Joined
 from models.path import Path
 from schemas import topics
 from schemas.events import AnyEvent
@@ -52,7 +53,7 @@ class OfPath:
         self.update_every_s = update_every_s
         self._due_s: float | None = None
         self._offsets = dict.fromkeys(topics.BEHAVIOUR, 0)
-        self._later: list[Facts] = []
+        self._later: list[tuple[Facts, Joined | None]] = []
 
     def follow(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Offer | None]:
         """See ``Recommender``; at most one slate a user."""
@@ -70,8 +71,9 @@ class OfPath:
 
     def catch_up(self) -> None:
         """See ``Recommender``."""
-        for facts in self._later:
+        for facts, joined in self._later:
             self.path.knowledge.learn(facts)
+            self.path.learn(joined)
         self._later.clear()
 
     def train(self, events: Sequence[AnyEvent]) -> None:
@@ -91,8 +93,11 @@ class OfPath:
             for key, state in states:
                 self._states[key] = state
         self.n_refused += sum(len(batch.ingested.rejected) for batch in absorbed.quality)
-        if not learn:
-            self._later.append(absorbed.facts)
+        joined = self.path.join(absorbed)
+        if learn:
+            self.path.learn(joined)
+        else:
+            self._later.append((absorbed.facts, joined))
         return absorbed.causes
 
     def _record(self, event: AnyEvent) -> LoggedRecord:

@@ -30,7 +30,7 @@ def queries(
     session id; the same id holds it together over any pause between interactions. An item counts in it with
     the weight of its strongest interaction. Dismissed items are left out of session and history.
     """
-    items, weights, history, age_s = _recall(states, now_s, vocabularies.items, settings)
+    items, weights, history, age_s, times = _recall(states, now_s, vocabularies.items, settings)
     category, category_weight = _strongest(
         [s.categories for s in states], now_s, vocabularies.categories, settings, settings.category_width
     )
@@ -52,6 +52,7 @@ def queries(
         weights=weights,
         history=history,
         history_age_s=age_s,
+        history_times=times,
         category=category,
         category_weight=category_weight,
         brand=brand,
@@ -80,8 +81,8 @@ def seen(states: Sequence[State], queries: Queries, items: Vocabulary) -> Seen:
 
 def _recall(
     states: Sequence[State], now_s: F64, items: Vocabulary, settings: InterestSettings
-) -> tuple[I32, F32, I32, F32]:
-    """Session items (N, L) and weights, history (N, H) and ages in seconds."""
+) -> tuple[I32, F32, I32, F32, I32]:
+    """Session items (N, L) and weights, history (N, H), ages in seconds and numbers of interactions."""
     n = len(states)
     recents = [s.recents for s in states]
     index, starts = _joined([r.items for r in recents], items)
@@ -91,6 +92,7 @@ def _recall(
     weights = np.zeros(session.shape, np.float32)
     history = np.full((n, settings.history_width), -1, np.int32)
     age_s = np.zeros(history.shape, np.float32)
+    times = np.zeros(history.shape, np.int32)
     _recall_kernel(
         rows,
         index,
@@ -103,8 +105,9 @@ def _recall(
         weights,
         history,
         age_s,
+        times,
     )
-    return session, weights, history, age_s
+    return session, weights, history, age_s, times
 
 
 def _strongest(
@@ -174,6 +177,7 @@ def _recall_kernel(
     weights: F32,
     history: I32,
     age_s: F32,
+    times: I32,
 ) -> None:
     for u in range(len(starts) - 1):
         refused = dismissed[dismissed_starts[u] : dismissed_starts[u + 1]]
@@ -191,10 +195,14 @@ def _recall_kernel(
             item = index[r]
             if item < 0 or _find(refused, len(refused), item) >= 0:
                 continue
-            if n_history < history.shape[1] and _find(history[u], n_history, item) < 0:
+            before = _find(history[u], n_history, item)
+            if before < 0 and n_history < history.shape[1]:
+                before = n_history
                 history[u, n_history] = item
                 age_s[u, n_history] = max(now_s[u] - time_s, 0.0)
                 n_history += 1
+            if before >= 0:
+                times[u, before] += 1
             if under_way:
                 at = _find(session[u], n_session, item)
                 if at < 0 and n_session < session.shape[1]:

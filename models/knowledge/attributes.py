@@ -17,3 +17,5 @@ class Attributes(NamedTuple):
     """0 when the catalogue says that the item cannot be bought now, else 1."""
     created_s: F64
     """When the item was first known, seconds since 1970."""
+    discount: F32
+    """Share of the price that promotions take off at this moment, 0 without one."""

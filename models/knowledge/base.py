@@ -15,9 +15,11 @@ from models.interest.terms import terms
 from models.kinds import Kind
 from models.knowledge.attributes import Attributes
 from models.knowledge.facts import Facts, Place
+from models.knowledge.popularity import Popularity
 from models.knowledge.rebuying import Rebuying
 from models.knowledge.settings import KnowledgeSettings
 from models.knowledge.vocabulary import Vocabularies, Vocabulary
+from models.rank.features import Known
 from models.retrieve.contract import F64, I32, U8, Interactions, Source, TextSource
 from models.retrieve.registry import sources
 from models.retrieve.sessions import I64
@@ -50,11 +52,13 @@ class KnowledgeBase:
             log_price=np.full(n, np.nan, np.float32),
             available=np.ones(n, np.uint8),
             created_s=np.full(n, np.inf),
+            discount=np.zeros(n, np.float32),
         )
         self.catalogued: U8 = np.zeros(n, np.uint8)
         """What the catalogue says of each item: ``DESCRIBED``, ``CATEGORY``, ``BRAND``, ``PRICE``, 0 while silent."""
         self.sources: list[Source] = sources(retrieve, self.attributes, settings)
         self.rebuying = Rebuying(n)
+        self.popularity = Popularity(n)
         self.learned_to: dict[tuple[str, int], int] = {}
         """Last source offset learned from each source topic and partition."""
         self.n_interactions = 0
@@ -86,6 +90,11 @@ class KnowledgeBase:
             if i >= 0:
                 self._withdraw(i)
                 self._describe(i, item)
+
+    @property
+    def known(self) -> Known:
+        """What features read beside the attributes."""
+        return Known(*self.popularity.shares(), self.rebuying.share)
 
     def all_catalogued(self, item_ids: list[str]) -> bool:
         """Whether the catalogue has described every one of these items."""
@@ -172,6 +181,7 @@ class KnowledgeBase:
                 column[item[heard]] = of_row[heard]
             for source in self.sources:
                 source.update(Interactions._make(column[run] for column in batch))
+        self.popularity.update(batch)
         self._learn_purchases(facts.column("place")[rows], facts.column("offset")[rows], batch)
         self.n_interactions += len(rows)
         self.latest_s = max(self.latest_s, float(time_s.max(initial=0.0)))
@@ -229,11 +239,13 @@ class KnowledgeBase:
 
     def _forget_items(self, items: I32) -> None:
         self.rebuying.forget(items)
+        self.popularity.forget(items)
         self.attributes.category[items] = -1
         self.attributes.brand[items] = -1
         self.attributes.log_price[items] = np.nan
         self.attributes.available[items] = 1
         self.attributes.created_s[items] = np.inf
+        self.attributes.discount[items] = 0.0
         self.catalogued[items] = 0
 
 

@@ -6,7 +6,7 @@ Counts purchases and repeat purchases by item. Whether a purchase repeats one is
 
 import numpy as np
 
-from models.retrieve.contract import I32, U8, U64
+from models.retrieve.contract import F64, I32, U8, U64
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -27,6 +27,9 @@ class Rebuying:
         self.rebuyable: U8 = np.zeros(n_items, np.uint8)
         """1 for an item of at least ``min_purchases`` purchases of which ``min_share`` repeat an earlier one."""
 
+        self.share: F64 = np.zeros(n_items)
+        """Share of an item's purchases that repeat one, as if it had ``min_purchases`` more that do not."""
+
     def update(self, user: U64, item: I32) -> None:
         """Count purchases (n,) in arrival order."""
         pairs = user ^ self._identity[item] * _MIX
@@ -35,10 +38,11 @@ class Rebuying:
             self._pairs[slot] = pair
             self._bought[i] += 1
         enough = self._bought[item] >= self._min_purchases
+        self.share[item] = self._again[item] / (self._bought[item] + self._min_purchases)
         self.rebuyable[item] = enough & (self._again[item] >= self._min_share * self._bought[item])
 
     def forget(self, items: I32) -> None:
         """Drop the counts of these items, and let no pair of theirs match whoever gets their index next."""
-        for column in (self._bought, self._again, self.rebuyable):
+        for column in (self._bought, self._again, self.rebuyable, self.share):
             column[items] = 0
         self._identity[items] += np.uint64(len(self._identity))

@@ -61,7 +61,7 @@ def _diversify(
     at_price = np.empty(pool_size, np.float64)
     same_category, same_brand, close_price, price_width = similarity
     for u in range(out.shape[0]):
-        n = _pool(starts[u], starts[u + 1], items, scores, pool)
+        n = best_rows(starts[u], starts[u + 1], items, scores, pool)
         best = 0.0
         for i in range(n):
             row, item = pool[i], items[pool[i]]
@@ -93,7 +93,7 @@ def _diversify(
 
 
 @compiled
-def _pool(start: int, end: int, items: I32, scores: F32, pool: I64) -> int:
+def best_rows(start: int, end: int, items: I32, scores: F32, pool: I64) -> int:
     """Write the rows of the best candidates by (score, lower item) into ``pool``, in any order; how many."""
     heap_items = np.empty(len(pool), np.int32)
     heap_scores = np.empty(len(pool), np.float32)

@@ -27,6 +27,8 @@ class Merged(NamedTuple):
     """(n, n_sources) score over the best score of that source for that user: 0 to 1, 0 where it is silent."""
     because: I32
     """(n, n_sources) the user's own item that brought the candidate, -1 none."""
+    places: I32
+    """(n, n_sources) place of the candidate in that source's list, from 0, -1 where it is silent."""
 
 
 def merge(sources: Sequence[Candidates], refused: I32, available: U8) -> Merged:
@@ -42,16 +44,18 @@ def merge(sources: Sequence[Candidates], refused: I32, available: U8) -> Merged:
     because = np.concatenate([c.because for c in sources], axis=1)
     widths = [c.items.shape[1] for c in sources]
     source = np.repeat(np.arange(len(sources), dtype=np.int32), widths)  # (sum of K,)
+    place = np.concatenate([np.arange(width, dtype=np.int32) for width in widths])
     merged = Merged(
         starts=np.zeros(len(items) + 1, np.int64),
         items=np.empty(items.size, np.int32),
         user=np.empty(items.size, np.int32),
         evidence=np.empty((items.size, len(sources)), np.float32),
         because=np.empty((items.size, len(sources)), np.int32),
+        places=np.empty((items.size, len(sources)), np.int32),
     )
     slots = 1 << max(4, 2 * (items.shape[1] + refused.shape[1])).bit_length()
-    n = _merge(items, scores, because, source, refused, available, slots, *merged)
-    return Merged(merged.starts, merged.items[:n], merged.user[:n], merged.evidence[:n], merged.because[:n])
+    n = _merge(items, scores, because, source, place, refused, available, slots, *merged)
+    return Merged._make([merged.starts, *(column[:n] for column in merged[1:])])
 
 
 @compiled
@@ -60,6 +64,7 @@ def _merge(
     scores: F32,
     because: I32,
     source: I32,
+    place: I32,
     refused: I32,
     available: U8,
     slots: int,
@@ -68,8 +73,9 @@ def _merge(
     out_user: I32,
     out_evidence: F32,
     out_because: I32,
+    out_places: I32,
 ) -> int:
-    """Fill the five columns of ``Merged``, return n. A hash table a user finds the row of an item."""
+    """Fill the columns of ``Merged``, return n. A hash table a user finds the row of an item."""
     keys = np.empty(slots, np.int32)
     rows = np.empty(slots, np.int64)
     peaks = np.empty(out_evidence.shape[1], np.float32)
@@ -94,12 +100,14 @@ def _merge(
                 out_items[n], out_user[n] = item, u
                 out_evidence[n, :] = 0.0
                 out_because[n, :] = -1
+                out_places[n, :] = -1
                 n += 1
             row = rows[at]
             evidence = score / peaks[s]
             if row != _REFUSED and evidence > out_evidence[row, s]:
                 out_evidence[row, s] = evidence
                 out_because[row, s] = because[u, j]
+                out_places[row, s] = place[j]
         starts[u + 1] = n
     return n
 

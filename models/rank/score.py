@@ -7,10 +7,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.knowledge.attributes import Attributes
+from models.rank.features import OF_SOURCE
 from models.rank.merge import Merged
 from models.rank.settings import RankSettings
-from models.retrieve.contract import F32, Queries
+from models.retrieve.contract import F32
 
 
 class Features(NamedTuple):
@@ -19,8 +19,8 @@ class Features(NamedTuple):
     sources: Sequence[str]
     """Names of the sources, in the order of the columns of ``merged.evidence``."""
     merged: Merged
-    queries: Queries
-    attributes: Attributes
+    values: F32
+    """(n, F) columns as ``models.rank.features.feature_names`` names them."""
 
 
 class Scorer(Protocol):
@@ -55,3 +55,33 @@ class FixedWeights:
     def _weights(self, features: Features) -> F32:
         named, other = self.settings.source_weights, self.settings.default_weight
         return np.array([named.get(name, other) for name in features.sources], np.float32)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """``score = log(1 + exp(w·x))`` with learned weights: above 0, and in the order of ``w·x``."""
+
+    names: Sequence[str]
+    """Of the F features."""
+    sources: Sequence[str]
+    weights: F32
+    """(F,)"""
+
+    def score_many(self, features: Features) -> F32:
+        """(n,) scores."""
+        scores: F32 = np.logaddexp(features.values @ self.weights, np.float32(0.0))
+        return scores
+
+    def parts(self, features: Features, rows: NDArray[np.int64]) -> F32:
+        """(m, n_sources) what the columns of each source add to ``w·x`` where that is above 0.
+
+        Where none does, the sources share alike that name the candidate.
+        """
+        width = len(OF_SOURCE)
+        of_sources = slice(0, width * len(self.sources))
+        values = features.values[rows, of_sources]  # (m, n_sources * width)
+        added = (values * self.weights[of_sources]).reshape(len(rows), len(self.sources), width).sum(axis=2)
+        added = np.maximum(added, np.float32(0.0))
+        named = (features.merged.places[rows] >= 0).astype(np.float32)
+        parts: F32 = np.where(added.sum(axis=1, keepdims=True) > 0.0, added, named)
+        return parts

@@ -51,6 +51,8 @@ class Queries(NamedTuple):
     """(N, H) distinct items of the longer history, newest first, with the current session's, -1 padded."""
     history_age_s: F32
     """(N, H) seconds since the last interaction."""
+    history_times: I32
+    """(N, H) remembered interactions with the item."""
     category: I32
     """(N, C) strongest categories, -1 padded."""
     category_weight: F32

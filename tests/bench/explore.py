@@ -1,4 +1,4 @@
-"""What exploring costs, against River's bandits: ``python tests/bench/explore.py`` (River: ``.[learn]``).
+"""What exploring costs, against River's bandits: ``python tests/bench/explore.py``.
 
 Slates of 20 places out of 400 candidates, 3 places and a pool of 30 that explore, in batches of 1, 16 and 256.
 River pulls one arm for one place: of 50 candidates, or of the 7 sources. Propensities by quadrature are held
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -169,9 +168,7 @@ def main() -> None:
     """Measure, write."""
     shop = Shop(seed=1)
     monte_carlo(np.zeros(2), np.ones(2), 1, 0)
-    river: dict[str, Any] = {"missing": "pip install '.[learn]'"}
-    if find_spec("river"):
-        river = {"version": version("river")} | {f"arms_{n}": river_pulls(shop, n) for n in ARMS}
+    river = {"version": version("river")} | {f"arms_{n}": river_pulls(shop, n) for n in ARMS}
     write(
         "explore",
         {

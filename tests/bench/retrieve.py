@@ -49,6 +49,7 @@ class Shop:
             log_price=self._rng.normal(3.0, 1.0, n).astype(np.float32),
             available=np.ones(n, np.uint8),
             created_s=np.zeros(n),
+            discount=np.zeros(n, np.float32),
         )
         self._of_category = [np.flatnonzero(self.attributes.category == c) for c in range(500)]
         self.time_s = 1.7e9
@@ -91,6 +92,7 @@ class Shop:
             weights=weights,
             history=items,
             history_age_s=weights,
+            history_times=weights.astype(np.int32),
             category=category,
             category_weight=category_weight / 5,
             brand=brand,

@@ -102,6 +102,7 @@ def queries(asked: list[Session]) -> Queries:
         weights=(items >= 0).astype(np.float32),
         history=none,
         history_age_s=weightless,
+        history_times=weightless.astype(np.int32),
         category=none,
         category_weight=weightless,
         brand=none,

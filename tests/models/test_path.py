@@ -23,6 +23,7 @@ from models.interest.queries import queries
 from models.interest.settings import InterestSettings
 from models.interest.state import State
 from models.knowledge.settings import KnowledgeSettings
+from models.learn.settings import LearnSettings
 from models.path import EXAMPLE_MS, Path, Served, warm_up
 from models.path_settings import PathSettings
 from models.rank.settings import RankSettings
@@ -57,6 +58,7 @@ SMALL = PathSettings(
         session_knn=SessionKnnSettings(n_blocks=256, n_sessions=64),
         covisitation=CovisitationSettings(n_sessions=64),
     ),
+    learn=LearnSettings(max_pending=64),
     rank=RankSettings(),
     slate_length=10,
     n_candidates=50,
@@ -490,11 +492,12 @@ class TestModelVersion:
                 SMALL._replace(interest=InterestSettings(idle_s=1.0)),
                 SMALL._replace(knowledge=SMALL.knowledge.model_copy(update={"max_items": 65})),
                 SMALL._replace(rank=RankSettings(mmr_lambda=1.0)),
+                SMALL._replace(learn=LearnSettings(max_pending=64, rate=0.1)),
                 SMALL._replace(slate_length=11),
                 SMALL._replace(n_candidates=51),
             )
         }
-        assert len(versions) == 7
+        assert len(versions) == 8
 
     def test_it_does_not_change_with_the_order_in_which_settings_are_given(self) -> None:
         weights = {"trending": 1.0, "content": 2.0}
@@ -545,7 +548,7 @@ def test_stages_are_told_in_order(shop: Shop, says: Says) -> None:
     assert laps == [
         "ingest", "load", "interest", "knowledge", "queries",
         "retrieve.session_knn", "retrieve.covisitation", "retrieve.content", "retrieve.search",
-        "retrieve.trending", "retrieve.cold_start", "retrieve.recent", "rank", "explain",
+        "retrieve.trending", "retrieve.cold_start", "retrieve.recent", "rank", "remember", "explain",
     ]  # fmt: skip
 
 

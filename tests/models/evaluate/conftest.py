@@ -9,6 +9,7 @@ from models.evaluate.of_path import OfPath
 from models.ingest.settings import IngestSettings
 from models.interest.settings import InterestSettings
 from models.knowledge.settings import KnowledgeSettings
+from models.learn.settings import LearnSettings
 from models.path import Path
 from models.path_settings import PathSettings
 from models.rank.settings import RankSettings
@@ -51,6 +52,7 @@ def path_settings() -> PathSettings:
             session_knn=SessionKnnSettings(n_blocks=4_096, n_sessions=512),
             covisitation=CovisitationSettings(n_sessions=512),
         ),
+        learn=LearnSettings(max_pending=512),
         rank=RankSettings(filter_viewed=False, filter_bought=False, mmr_lambda=1.0),
         slate_length=10,
         n_candidates=50,

@@ -7,6 +7,7 @@ from models.evaluate.evidence import Gatherer, Weighing
 from models.evaluate.measures import measured
 from models.evaluate.of_path import OfPath
 from models.evaluate.prequential import Prequential, apart
+from models.learn.settings import LearnSettings
 from models.path import Path
 
 
@@ -16,7 +17,9 @@ from models.path import Path
 def test_ndcg_of_weights_is_what_following_the_log_with_them_gives(shop_log, path_settings, weights):
     views = [event for event in shop_log if hasattr(event, "item_id")]
     rank = path_settings.rank.model_copy(update={"source_weights": weights})
-    follower = Prequential([OfPath(Path(path_settings._replace(rank=rank)))])
+    follower = Prequential(
+        [OfPath(Path(path_settings._replace(rank=rank, learn=LearnSettings(enabled=False))))]
+    )
     for _ in follower.run(views, 4):
         pass
     ndcg = measured(follower.found[0].ranks, np.array(follower.events.n_items), 10)[:, 2].mean()

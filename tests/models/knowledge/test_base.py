@@ -38,6 +38,7 @@ def asks(knowledge, **columns):
         weights=ones(items),
         history=row,
         history_age_s=nothing,
+        history_times=nothing.astype(np.int32),
         category=categories,
         category_weight=ones(categories),
         brand=brands,

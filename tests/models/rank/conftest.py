@@ -5,6 +5,7 @@ import pytest
 
 from models.interest.seen import Seen
 from models.knowledge.attributes import Attributes
+from models.rank.features import Known
 from models.retrieve.contract import Candidates, Queries
 
 
@@ -24,6 +25,7 @@ def _attributes(n: int = 100, **columns: dict[int, float]) -> Attributes:
         np.full(n, np.nan, np.float32),
         np.ones(n, np.uint8),
         np.zeros(n),
+        np.zeros(n, np.float32),
     )
     for name, values in columns.items():
         getattr(made, name)[list(values)] = list(values.values())
@@ -49,6 +51,7 @@ def _nobody(n: int) -> Queries:
         weights=zeros,
         history=rows,
         history_age_s=zeros,
+        history_times=zeros.astype(np.int32),
         category=rows,
         category_weight=zeros,
         brand=rows,
@@ -83,3 +86,9 @@ def seen() -> Callable[..., Seen]:
 def nobody() -> Callable[[int], Queries]:
     """Queries of N users of whom nothing is known."""
     return _nobody
+
+
+@pytest.fixture(scope="session")
+def unknown() -> Known:
+    """Of 100 items nothing was counted."""
+    return Known(np.zeros((100, 2)), np.zeros(2), np.zeros(100))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from models.interest.seen import BOUGHT, DISMISSED, VIEWED, Seen
 from models.knowledge.attributes import Attributes
+from models.rank.features import Known
 from models.rank.score import FixedWeights
 from models.rank.settings import RankSettings
 from models.rank.slate import rank
@@ -18,7 +19,9 @@ ATTRIBUTES = Attributes(
     np.where(np.arange(N_ITEMS) % 5, np.arange(N_ITEMS) / 4, np.nan).astype(np.float32),
     (np.arange(N_ITEMS) != 7).astype(np.uint8),
     np.zeros(N_ITEMS),
+    np.zeros(N_ITEMS, np.float32),
 )
+KNOWN = Known(np.zeros((N_ITEMS, 2)), np.zeros(2), np.zeros(N_ITEMS))
 score = st.sampled_from([0.0, 0.25, 0.5, 1.0, 3.0, np.nan, np.inf, -1.0])
 rows = st.lists(
     st.tuples(st.integers(-1, N_ITEMS - 1), score),
@@ -44,7 +47,10 @@ def ranked(people, nobody, **settings):
         sources.append((f"s{s}", Candidates(items, pairs[:, :, 1].astype(np.float32), items)))
     hidden = np.array([seen for _, seen in people]).reshape(n, N_SEEN, 2)
     seen = Seen(hidden[:, :, 0].astype(np.int32), hidden[:, :, 1].astype(np.uint8))
-    return rank(sources, nobody(n), seen, ATTRIBUTES, REBUYABLE, N_PLACES, made, FixedWeights(made))
+    slates, _ = rank(
+        sources, nobody(n), seen, ATTRIBUTES, KNOWN, REBUYABLE, N_PLACES, made, FixedWeights(made)
+    )
+    return slates
 
 
 def same(one, other):
@@ -52,11 +58,13 @@ def same(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-def test_scores_and_shares_are_those_of_the_weights(candidates, attributes, seen, nobody):
+def test_scores_and_shares_are_those_of_the_weights(candidates, attributes, seen, nobody, unknown):
     settings = RankSettings(source_weights={"a": 3.0}, default_weight=0.5)
     sources = [("a", candidates({1: 4.0, 2: 1.0}, because=9)), ("b", candidates({2: 8.0}, because=8))]
     rebuyable = np.zeros(100, np.uint8)
-    found = rank(sources, nobody(1), seen({}), attributes(), rebuyable, 3, settings, FixedWeights(settings))
+    found, _ = rank(
+        sources, nobody(1), seen({}), attributes(), unknown, rebuyable, 3, settings, FixedWeights(settings)
+    )
     # 1: 3 * 4/4 + 0 = 3. 2: 3 * 1/4 + 0.5 * 8/8 = 1.25, of which 0.75 and 0.5: shares 0.6 and 0.4.
     assert found.items.tolist() == [[1, 2, -1]]
     assert found.scores.tolist() == [[3.0, 1.25, 0.0]]
@@ -64,14 +72,15 @@ def test_scores_and_shares_are_those_of_the_weights(candidates, attributes, seen
     assert found.because.tolist() == [[[9, -1], [9, 8], [-1, -1]]]
 
 
-def test_a_source_of_weight_zero_is_silent(candidates, attributes, seen, nobody):
+def test_a_source_of_weight_zero_is_silent(candidates, attributes, seen, nobody, unknown):
     settings = RankSettings(source_weights={"a": 0.0})
     sources = [("a", candidates({1: 4.0})), ("b", candidates({2: 8.0}))]
-    found = rank(
+    found, _ = rank(
         sources,
         nobody(1),
         seen({}),
         attributes(),
+        unknown,
         np.zeros(100, np.uint8),
         2,
         settings,
@@ -127,14 +136,15 @@ def test_with_lambda_one_scores_never_rise(nobody, people):
 
 
 @pytest.mark.parametrize("n_users", [0, 2])
-def test_sources_without_candidates_give_empty_slates(n_users, attributes, seen, nobody):
+def test_sources_without_candidates_give_empty_slates(n_users, attributes, seen, nobody, unknown):
     nothing = Candidates(*(np.zeros((n_users, 0), dtype) for dtype in (np.int32, np.float32, np.int32)))
     settings = RankSettings()
-    found = rank(
+    found, _ = rank(
         [("a", nothing)],
         nobody(n_users),
         seen(*[{}] * n_users),
         attributes(),
+        unknown,
         np.zeros(100, np.uint8),
         4,
         settings,

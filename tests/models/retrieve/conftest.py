@@ -30,6 +30,7 @@ def attributes() -> Attributes:
         log_price=np.full(n, np.log(10.0), np.float32),
         available=np.ones(n, np.uint8),
         created_s=np.zeros(n),
+        discount=np.zeros(n, np.float32),
     )
 
 
@@ -102,6 +103,7 @@ def asking() -> Callable[..., Queries]:
             weights=weights,
             history=session,
             history_age_s=np.zeros(session.shape, np.float32),
+            history_times=np.zeros(session.shape, np.int32),
             category=categories,
             category_weight=category_weight,
             brand=brands,

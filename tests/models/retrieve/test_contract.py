@@ -70,6 +70,7 @@ def shoppers(n: int, seed: int = 2) -> Queries:
         weights=weights,
         history=items,
         history_age_s=np.zeros(items.shape, np.float32),
+        history_times=np.zeros(items.shape, np.int32),
         category=category,
         category_weight=category_weight,
         brand=brand,

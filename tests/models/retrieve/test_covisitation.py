@@ -82,6 +82,7 @@ def asked_at(now_s: float) -> Queries:
         weights=np.ones((1, 1), np.float32),
         history=items,
         history_age_s=np.zeros((1, 1), np.float32),
+        history_times=np.zeros((1, 1), np.int32),
         category=none,
         category_weight=weightless,
         brand=none,

@@ -1,0 +1,259 @@
+"""The learn stage of one worker: slates served are remembered, outcomes teach every scorer, the champion serves.
+
+Test, then learn: every list is judged by each scorer's weights of before it. What the scorers learned is kept by
+partition in the ledger, so that workers can add up. Pure: who tells the others, and when, is the caller's.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from models.interest.settings import InterestSettings
+from models.knowledge.vocabulary import Vocabulary
+from models.learn.contest import Sums, wins
+from models.learn.drift import LOSS, Change, Drift
+from models.learn.estimator import Estimator, added
+from models.learn.examination import Examination
+from models.learn.groups import Groups
+from models.learn.join import Joined, Joiner, slate_hashes
+from models.learn.judge import Judged, judge, ndcg
+from models.learn.ledger import Ledger
+from models.learn.listwise import Listwise
+from models.learn.of_river import OfRiver
+from models.learn.pending import Pending
+from models.learn.settings import LearnSettings
+from models.rank.features import VERSION, feature_names
+from models.rank.score import Linear
+from models.rank.settings import RankSettings
+from models.rank.slate import Considered
+from models.retrieve.contract import F32
+from schemas.events import AnyEvent
+
+MAX_WEIGHT: Final = 100.0
+LARGE_STEP: Final = 0.5
+MAX_RISE: Final = 1.0
+"""A step that moves a weight by more than ``LARGE_STEP`` must not raise the loss of its own lists by this, nats."""
+
+
+class Happening(NamedTuple):
+    """Something that an operator wants to know of: a drift, a promotion, a rollback."""
+
+    kind: str
+    estimator: str
+    detail: str
+
+
+class Learned(NamedTuple):
+    """What a micro-batch of outcomes showed."""
+
+    joined: Joined
+    judged: dict[str, Judged]
+    """By scorer, row for row with the groups."""
+    champion: str
+    happenings: list[Happening]
+
+
+class Learning:
+    """Scorers over the features of ``sources``; words are looked up in ``items``, never added.
+
+    ``digest`` stands for all settings, in the version of the model.
+    """
+
+    def __init__(
+        self,
+        settings: LearnSettings,
+        rank: RankSettings,
+        interest: InterestSettings,
+        sources: Sequence[str],
+        items: Vocabulary,
+        digest: str,
+    ) -> None:
+        self.settings = settings
+        self.names = feature_names(sources)
+        first = first_weights(self.names, rank)
+        self.pending = Pending(settings.max_pending, settings.kept, len(self.names))
+        self._joiner = Joiner(self.pending, settings, interest, items.index)
+        competing: dict[str, None] = dict.fromkeys((settings.champion, *settings.challengers))
+        self.estimators = {name: _made(name, first, self.names, settings) for name in competing}
+        self._first = {name: estimator.parameters() for name, estimator in self.estimators.items()}
+        self.ledger = Ledger(self.names, self._first)
+        self.champion: str = settings.champion
+        self.examination = Examination(settings.kept, settings.examination, settings.max_propensity_weight)
+        watched = [f"{source}.score" for source in sources]
+        self._drift = Drift(settings.drift, self.names, watched) if settings.drift.enabled else None
+        self.contests = {name: Sums() for name in self.estimators}
+        """By challenger, since the champion changed; of this worker's partitions."""
+        self._sources = list(sources)
+        self._serving = Linear(self.names, self._sources, first)
+        self._refreshed_ms = 0
+        self._digest = f"v{VERSION}-{digest}"
+
+    @property
+    def scorer(self) -> Linear:
+        """What serves."""
+        return self._serving
+
+    @property
+    def model(self) -> str:
+        """The champion's name with the version of features and settings: a label of few values."""
+        return f"{self.champion}-{self._digest}"
+
+    @property
+    def model_version(self) -> str:
+        """The model and how many lists it had learned."""
+        return f"{self.model}+{self.ledger.n_learned(self.champion)}"
+
+    def remember(
+        self, slate_ids: Sequence[str], users: list[int], time_ms: np.ndarray, considered: Considered
+    ) -> None:
+        """Keep N slates that were served, until their outcomes come."""
+        self.pending.put(slate_hashes(slate_ids), users, time_ms, *considered)
+
+    def join(self, events: Sequence[tuple[int, AnyEvent]]) -> Joined:
+        """Find what (partition, event) say of the slates that wait; teaches nothing yet."""
+        return self._joiner.join(events)
+
+    def learn(self, joined: Joined, now_ms: int) -> Learned:
+        """Judge, then learn. ``now_ms`` is event time."""
+        groups, happenings = joined.groups, list[Happening]()
+        weights = {name: estimator.weights for name, estimator in self.estimators.items()}
+        judged = {name: judge(groups, w) for name, w in weights.items()}
+        champion = self.champion
+        if len(groups.n):
+            groups = self._debiased(joined, weights[champion])
+            partitions = np.array([joined.labels[i].partition for i in joined.of])
+            happenings += self._watch(groups, judged[champion], int(partitions[0]))
+            for name in self.estimators:
+                happenings += self._teach(name, groups, partitions)
+            self._compare(judged)
+        self._refresh(now_ms)
+        return Learned(joined, judged, champion, happenings)
+
+    def promote(self, name: str) -> None:
+        """Let another scorer serve."""
+        self.champion = name
+        self.contests = {each: Sums() for each in self.estimators}
+        self._serve_champion()
+
+    def winner(self) -> str | None:
+        """The challenger that is surely better by what this worker saw, the best of them."""
+        settings = self.settings.contest
+        better = [name for name, sums in self.contests.items() if sums.n and wins(sums, settings)]
+        return max(better, key=lambda name: self.contests[name].total, default=None)
+
+    def restart(self, name: str) -> tuple[bytes, bytes]:
+        """Let a scorer forget all; the record that makes it so everywhere."""
+        record = self.ledger.rebase(name, self._first[name])
+        self.estimators[name].load(self.ledger.total(name))
+        self.contests[name] = Sums()
+        return record
+
+    def heard(self, key: bytes, value: bytes) -> None:
+        """Take in a record of the ledger, of any worker."""
+        name = self.ledger.apply(key, value)
+        if name is not None:
+            self.estimators[name].load(self.ledger.total(name))
+            if name == self.champion and self.settings.refresh_s == 0.0:
+                self._serve_champion()
+
+    def _debiased(self, joined: Joined, weights: F32) -> Groups:
+        """Choices from seen slates weigh more the less likely their place is looked at."""
+        groups = joined.groups
+        seen = np.array([joined.labels[i].attributed for i in joined.of], np.bool_)
+        chosen = np.flatnonzero(seen & (groups.target >= 0) & (groups.weight > 0.0))
+        if not len(chosen):
+            return groups
+        factor = np.ones(len(groups.n), np.float32)
+        factor[chosen] = self.examination.weights(groups.target[chosen])
+        self.examination.learn(groups.of(chosen), weights)
+        return groups._replace(weight=groups.weight * factor)
+
+    def _teach(self, name: str, groups: Groups, partitions: np.ndarray) -> list[Happening]:
+        happenings = []
+        for partition in np.unique(partitions).tolist():
+            of = groups.of(partitions == partition)
+            estimator = self.estimators[name]
+            before = estimator.parameters()
+            weights = estimator.weights
+            estimator.learn(of)
+            reason = _unsound(of, weights, estimator.weights)
+            if reason:
+                estimator.load(before)
+                happenings.append(Happening("rollback", name, reason))
+                continue
+            self.ledger.add(name, partition, added(estimator.parameters(), before, -1.0), len(of.n))
+        return happenings
+
+    def _watch(self, groups: Groups, judged: Judged, partition: int) -> list[Happening]:
+        change = self._drift.watch(groups, judged) if self._drift else None
+        if change is None:
+            return []
+        told = [Happening("drift", self.champion, _told(change))]
+        reactions = self.settings.drift.reactions
+        if "faster" in reactions and change.signal == LOSS:
+            self._quicken(partition)
+        if "reset" in reactions:
+            told += [
+                Happening("reset", name, _told(change)) for name in self.estimators if name != self.champion
+            ]
+        return told
+
+    def _quicken(self, partition: int) -> None:
+        """Let the champion take larger steps again."""
+        estimator = self.estimators[self.champion]
+        before = estimator.parameters()
+        if "squares" not in before:
+            return
+        step = {"squares": -self.settings.drift.forget * before["squares"]}
+        estimator.load(added(before, step))
+        self.ledger.add(self.champion, partition, added(estimator.parameters(), before, -1.0), 1)
+
+    def _compare(self, judged: dict[str, Judged]) -> None:
+        k = self.settings.contest.k
+        known = ~np.isnan(judged[self.champion].rank)
+        ours = ndcg(judged[self.champion].rank[known], k).astype(np.float64)
+        for name in self.estimators:
+            if name != self.champion:
+                self.contests[name] = self.contests[name].plus(ndcg(judged[name].rank[known], k) - ours)
+
+    def _refresh(self, now_ms: int) -> None:
+        if now_ms - self._refreshed_ms >= self.settings.refresh_s * 1000.0:
+            self._refreshed_ms = now_ms
+            self._serve_champion()
+
+    def _serve_champion(self) -> None:
+        self._serving = Linear(self.names, self._sources, self.estimators[self.champion].weights)
+
+
+def first_weights(names: Sequence[str], rank: RankSettings) -> F32:
+    """(F,) what scorers start from: the fixed weights of the sources, and nothing else."""
+    weights = np.zeros(len(names), np.float32)
+    for f, name in enumerate(names):
+        source, _, column = name.partition(".")
+        if column == "score":
+            weights[f] = rank.source_weights.get(source, rank.default_weight)
+    return weights
+
+
+def _made(name: str, first: F32, names: Sequence[str], settings: LearnSettings) -> Estimator:
+    if name == "listwise":
+        return Listwise(first, settings.rate, settings.l2)
+    return OfRiver(name, first, names, settings.negatives)
+
+
+def _unsound(groups: Groups, before: F32, after: F32) -> str | None:
+    """Why a step must not be taken."""
+    if not np.isfinite(after).all():
+        return "a weight is no number any more"
+    if np.abs(after).max() > MAX_WEIGHT:
+        return f"a weight grew beyond {MAX_WEIGHT:g}"
+    if np.abs(after - before).max() > LARGE_STEP:
+        rise = np.nanmean(judge(groups, after).loss) - np.nanmean(judge(groups, before).loss)
+        if rise > MAX_RISE:
+            return f"the loss of the lists just learned rose by {rise:.2f}"
+    return None
+
+
+def _told(change: Change) -> str:
+    return f"{change.detector} on {change.signal}, {change.before:.3f} before, after {change.n_seen} lists"

@@ -1,0 +1,284 @@
+"""The feature vector of a candidate: what any scorer sees of (state, context, item). Version 1.
+
+Per source what it said and how far up, then what is known of the item, of the item against the user, and of the
+moment. Unknown is 0 everywhere. Columns are named, documented in ``docs/features.md``, and only ever change together
+with ``VERSION``: learned parameters of one version mean nothing in another.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from models.interest.seen import DISMISSED, Seen
+from models.knowledge.attributes import Attributes
+from models.rank.merge import I64, Merged
+from models.retrieve.compiled import compiled
+from models.retrieve.contract import F32, F64, I32, Queries
+
+VERSION: Final = 1
+
+OF_SOURCE: Final = {
+    "named": "1 where the source names the item",
+    "score": "score over the best score of that source for this user",
+    "log_score": "1 + log(0.01 + score) / log(100): tells small scores apart",
+    "place": "1 / (1 + place in the list of that source)",
+    "log_place": "1 - log(1 + place) / log(256), at least 0: tells far places apart",
+    "early": "score, times 1 / number of items in the session: what counts while a session is young",
+}
+"""Columns of each source, named ``source.column``."""
+
+OF_ITEM: Final = {
+    "agreement": "share of the sources that name the item",
+    "popularity": "log of the item's share of all interactions, week half-life, 0 to 1",
+    "popularity_now": "the same, hour half-life",
+    "trend": "log of the hour's share over the week's share, from -1 to 1",
+    "age": "1 on the day the item appeared, halving each week",
+    "rebought": "share of its purchases that repeat one",
+    "discount": "share of the price that promotions now take off",
+}
+OF_PAIR: Final = {
+    "category": "the user's affinity to the item's category",
+    "brand": "the user's affinity to the item's brand",
+    "price_gap": "distance of log(1 + price) from the user's mean, at most 2",
+    "price_above": "the part of it above that mean",
+    "same_category": "of the category of the session's last item",
+    "same_brand": "of the brand of the session's last item",
+    "price_step": "distance of log(1 + price) from the session's last item, at most 2",
+    "in_session": "1 / (1 + place in the session), newest item first",
+    "in_history": "1 / (1 + place in the history), newest item first",
+    "history_age": "2 to the power of minus the days since the user's last interaction with it",
+    "history_times": "log(1 + remembered interactions of the user with it)",
+    "near_dismissed": "greatest similarity to an item that the user dismissed",
+}
+OF_MOMENT: Final = {
+    "always": "1",
+    "session_length": "log(1 + items in the session)",
+    "returning": "1 where the history holds more than the session",
+    "searched": "1 where a query came just before",
+    "hour_sin": "sine of the hour of the day, UTC",
+    "hour_cos": "cosine of it",
+    "platform_0": "platforms, spread over four columns",
+    "platform_1": "",
+    "platform_2": "",
+    "platform_3": "",
+}
+
+N_PLATFORMS: Final = 4
+DAY_S: Final = 86_400.0
+WEEK_S: Final = 604_800.0
+MAX_GAP: Final = 2.0
+LOG_100: Final = 4.605170185988092
+LOG_256: Final = 5.545177444479562
+LOG_SHARES: Final = 20.0
+"""A share of ``exp(-20)`` and less has popularity 0."""
+
+
+class Known(NamedTuple):
+    """Columns by item index that features read, beside the attributes."""
+
+    counts: F64
+    """(I, 2) decayed interactions, hour and week."""
+    totals: F64
+    """(2,)"""
+    rebought: F64
+    """(I,) share of purchases that repeat one."""
+
+
+def feature_names(sources: Sequence[str]) -> list[str]:
+    """Names of the F columns."""
+    of_sources = [f"{source}.{column}" for source in sources for column in OF_SOURCE]
+    return [*of_sources, *OF_ITEM, *OF_PAIR, *OF_MOMENT]
+
+
+def features(merged: Merged, queries: Queries, seen: Seen, attributes: Attributes, known: Known) -> F32:
+    """(n, F) of n candidates of N users."""
+    n_sources = merged.evidence.shape[1]
+    out = np.zeros(
+        (len(merged.items), n_sources * len(OF_SOURCE) + len(OF_ITEM) + len(OF_PAIR) + len(OF_MOMENT)),
+        np.float32,
+    )
+    dismissed = np.where(seen.reasons == DISMISSED, seen.items, np.int32(-1))
+    _features(
+        merged.starts,
+        merged.items,
+        merged.evidence,
+        merged.places,
+        queries.now_s,
+        queries.items,
+        queries.history,
+        queries.history_age_s,
+        queries.history_times,
+        queries.category,
+        queries.category_weight,
+        queries.brand,
+        queries.brand_weight,
+        queries.log_price,
+        queries.segment,
+        queries.query,
+        dismissed,
+        attributes.category,
+        attributes.brand,
+        attributes.log_price,
+        attributes.created_s,
+        attributes.discount,
+        known.counts,
+        known.totals,
+        known.rebought,
+        out,
+    )
+    return out
+
+
+@compiled
+def _features(
+    starts: I64,
+    items: I32,
+    evidence: F32,
+    places: I32,
+    now_s: F64,
+    session: I32,
+    history: I32,
+    history_age_s: F32,
+    history_times: I32,
+    liked_category: I32,
+    category_weight: F32,
+    liked_brand: I32,
+    brand_weight: F32,
+    liked_price: F32,
+    segment: I32,
+    query: I32,
+    dismissed: I32,
+    category: I32,
+    brand: I32,
+    log_price: F32,
+    created_s: F64,
+    discount: F32,
+    counts: F64,
+    totals: F64,
+    rebought: F64,
+    out: F32,
+) -> None:
+    n_sources = evidence.shape[1]
+    moment = np.empty(10, np.float32)
+    for u in range(len(starts) - 1):
+        n_session = _length(session[u])
+        n_history = _length(history[u])
+        n_dismissed = _length_any(dismissed[u])
+        _moment(now_s[u], n_session, n_history, query[u], segment[u], moment)
+        young = np.float32(1.0 / max(n_session, 1))
+        last = session[u, 0] if n_session else -1
+        for row in range(starts[u], starts[u + 1]):
+            item, at, n_named = items[row], 0, 0
+            for s in range(n_sources):
+                if places[row, s] >= 0:
+                    score = evidence[row, s]
+                    place = 1.0 + places[row, s]
+                    out[row, at] = 1.0
+                    out[row, at + 1] = score
+                    out[row, at + 2] = 1.0 + np.log(0.01 + score) / LOG_100
+                    out[row, at + 3] = 1.0 / place
+                    out[row, at + 4] = max(0.0, 1.0 - np.log(place) / LOG_256)
+                    out[row, at + 5] = score * young
+                    n_named += 1
+                at += 6
+            out[row, at] = n_named / n_sources
+            now = _popularity(counts[item, 0], totals[0])
+            usual = _popularity(counts[item, 1], totals[1])
+            out[row, at + 1] = usual
+            out[row, at + 2] = now
+            out[row, at + 3] = max(-1.0, min(1.0, (now - usual) * 2.0))
+            if created_s[item] < np.inf:
+                out[row, at + 4] = 2.0 ** (-max(now_s[u] - created_s[item] - DAY_S, 0.0) / WEEK_S)
+            out[row, at + 5] = rebought[item]
+            out[row, at + 6] = discount[item]
+            at += 7
+            if category[item] >= 0:
+                for c in range(liked_category.shape[1]):
+                    if liked_category[u, c] == category[item]:
+                        out[row, at] = category_weight[u, c]
+            if brand[item] >= 0:
+                for b in range(liked_brand.shape[1]):
+                    if liked_brand[u, b] == brand[item]:
+                        out[row, at + 1] = brand_weight[u, b]
+            gap = log_price[item] - liked_price[u]
+            if not np.isnan(gap):
+                out[row, at + 2] = min(abs(gap), MAX_GAP)
+                out[row, at + 3] = min(max(gap, 0.0), MAX_GAP)
+            if last >= 0:
+                out[row, at + 4] = category[item] >= 0 and category[item] == category[last]
+                out[row, at + 5] = brand[item] >= 0 and brand[item] == brand[last]
+                step = abs(log_price[item] - log_price[last])
+                if not np.isnan(step):
+                    out[row, at + 6] = min(step, MAX_GAP)
+            for p in range(n_session):
+                if session[u, p] == item:
+                    out[row, at + 7] = 1.0 / (1.0 + p)
+                    break
+            for p in range(n_history):
+                if history[u, p] == item:
+                    out[row, at + 8] = 1.0 / (1.0 + p)
+                    out[row, at + 9] = 2.0 ** (-history_age_s[u, p] / DAY_S)
+                    out[row, at + 10] = np.log(1.0 + history_times[u, p])
+                    break
+            if n_dismissed:
+                out[row, at + 11] = _nearness(item, dismissed[u], category, brand, log_price)
+            at += 12
+            for m in range(len(moment)):
+                out[row, at + m] = moment[m]
+
+
+@compiled
+def _length(values: I32) -> int:
+    n = 0
+    while n < len(values) and values[n] >= 0:
+        n += 1
+    return n
+
+
+@compiled
+def _length_any(values: I32) -> int:
+    n = 0
+    for value in values:
+        n += value >= 0
+    return n
+
+
+@compiled
+def _popularity(count: float, total: float) -> float:
+    return max(0.0, 1.0 + np.log(count / total) / LOG_SHARES) if count > 0.0 else 0.0
+
+
+@compiled
+def _moment(now_s: float, n_session: int, n_history: int, query: int, segment: int, out: F32) -> None:
+    hour = 2.0 * np.pi * (now_s % DAY_S) / DAY_S
+    out[0] = 1.0
+    out[1] = np.log(1.0 + n_session)
+    out[2] = n_history > n_session
+    out[3] = query >= 0
+    out[4] = np.sin(hour)
+    out[5] = np.cos(hour)
+    out[6:] = 0.0
+    if segment >= 0:
+        out[6 + segment % N_PLATFORMS] = 1.0
+
+
+@compiled
+def _nearness(item: int, dismissed: I32, category: I32, brand: I32, log_price: F32) -> float:
+    """Greatest similarity: half for one category, 0.3 for one brand, 0.2 for a close price; 1 for itself."""
+    nearest = 0.0
+    for other in dismissed:
+        if other < 0:
+            continue
+        if other == item:
+            return 1.0
+        near = 0.0
+        if category[item] >= 0 and category[item] == category[other]:
+            near += 0.5
+        if brand[item] >= 0 and brand[item] == brand[other]:
+            near += 0.3
+        gap = abs(log_price[item] - log_price[other])
+        if gap < 0.5:
+            near += 0.2 * (1.0 - gap / 0.5)
+        nearest = max(nearest, near)
+    return nearest
