@@ -82,7 +82,7 @@ def ope(
     max_arms: Annotated[
         int, typer.Option(min=1, help="Items, the ones shown most, that policies choose among.")
     ] = 500,
-    clip: Annotated[float | None, typer.Option(min=0.0, help="Largest weight; none by default.")] = None,
+    clip: Annotated[float | None, typer.Option(min=1.0, help="Largest weight; none by default.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 7,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the estimates as SVG.")] = None,
     as_json: Json = False,

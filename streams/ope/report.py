@@ -72,13 +72,16 @@ def _figures(policy: PolicyValue, estimate: Estimate) -> tuple[str, str, str]:
 
 
 def _verdict(policy: PolicyValue, estimate: Estimate) -> Text:
-    if policy.policy == LOGGED or estimate.gain is None:
+    """A gain that weights being off their mean of 1 may account for is open."""
+    if policy.policy == LOGGED or estimate.gain is None or estimate.value is None:
         return Text("")
     if estimate.estimator == "dm":
         return Text("a guess", style="dim")
     if policy.thin:
         return Text("! thin", style="yellow")
-    found = verdict(estimate.gain)
+    slack = abs(1.0 - policy.support.mean_weight.mean) * abs(estimate.value.mean)
+    decides = min(abs(estimate.gain.low), abs(estimate.gain.high)) > slack
+    found = verdict(estimate.gain) if decides else Verdict.OPEN
     return Text(f"{found.mark} {found.word}", style=STYLES[found])
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from models.kinds import Kind
+from models.ope.attribution import REWARDED
+from models.ope.estimators import ESTIMATORS
+from models.ope.policies import Uniform
+from models.ope.result import judge
+from models.ope.weigh import weighed
 from streams.cli import run
 from streams.commands.ope import app
 from streams.errors import USAGE, InputError
@@ -211,6 +217,20 @@ class TestCommand:
         assert "▲ better" in done.stdout
         assert "popularity" in drawing.read_text()
 
+    def test_a_gain_that_lacking_support_explains_is_open(self, jsonl: Callable[[str, Lines], Path]) -> None:
+        slates, events = [], []
+        for n in range(800):
+            slates.append(slate(n, ("ab"[n % 2], 0.505)))
+            events.append(impression(n, n, "ab"[n % 2]))
+            if n % 4 == 0:
+                events.append(event(n + 0.5, kind="click", item_id="a", slate_id=f"events.browse-0-{n}"))
+        # every weight is 0.5 / 0.505: snips says the mean reward, ips a hundredth less, for certain
+        arguments = [str(jsonl("slates", slates)), "--events", str(jsonl("events", events))]
+        options = ["--policy", "uniform", "--estimator", "ips", "--estimator", "snips"]
+        done = CliRunner().invoke(app, [*arguments, *options])
+        assert done.exit_code == 0, done.output
+        assert done.stdout.count("· open") == 2
+
     def test_names_may_hold_what_markup_would_take_for_its_own(
         self, shop: tuple[Path, Path], tmp_path: Path
     ) -> None:
@@ -256,6 +276,17 @@ class TestCommand:
         )
         with pytest.raises(InputError, match="all have the same time"):
             evaluation.evaluate(evaluation.Files(str(slates), [], None), plan, unwatched)
+
+
+def test_the_document_names_every_policy_estimator_kind_and_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "off-policy.md").read_text()
+    run(["ope", "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help", "--seed"}
+    words = {*options, *(f"`{name}`" for name in (*evaluation.POLICIES[:-1], *ESTIMATORS))}
+    words |= {kind.name.lower() for kind in REWARDED}
+    assert {word for word in words if word not in page} == set()
 
 
 HEADER = "timestamp,item_id,position,click,propensity_score,user_feature_0,user-item_affinity_0,user-item_affinity_1"
@@ -372,3 +403,24 @@ class TestOnOpenBanditData:
         assert not learned["thin"]
         low, high = learned["support"]["mean_weight"][1:]
         assert low - 0.02 <= 1.0 <= high + 0.02
+
+    def test_a_log_of_another_policy_tells_what_the_random_one_earned(
+        self, campaign: str, n_arms: int, n_clicks: int
+    ) -> None:
+        """Keeping some arms up to five times as often as others makes a log of a policy that is not uniform."""
+        rounds = read_open_bandit(str(self.files(campaign)[0]), None, {Kind.CLICK: 1.0}).rounds
+        truth = n_clicks / 10_000
+        kept = np.linspace(0.2, 1.0, n_arms)
+        biased = rounds._replace(propensity=(kept / kept.sum())[rounds.arm])
+        found = []
+        for seed in range(40):
+            part = biased.where(np.random.default_rng(seed).random(rounds.n) < kept[rounds.arm])
+            columns = {"uniform": weighed(Uniform(n_arms), None, part, n_arms)}
+            policy = judge(part, columns, ["ips", "snips"], None, seed).policies[0]
+            assert policy.support.mean_weight.mean == pytest.approx(1.0, abs=0.05)
+            found.append([estimate.value for estimate in policy.estimates])
+        by_estimator = np.array(found)  # (40, 2, 3)
+        error = by_estimator[:, :, 0].std(axis=0, ddof=1) / np.sqrt(40)
+        assert np.all(np.abs(by_estimator[:, :, 0].mean(axis=0) - truth) < 4 * error)
+        held = (by_estimator[:, :, 1] <= truth) & (truth <= by_estimator[:, :, 2])
+        assert np.all(held.mean(axis=0) >= 0.9)
