@@ -31,6 +31,7 @@ RELATED: Final = "recommendations.related"
 QUALITY: Final = "metrics.quality"
 MODEL: Final = "metrics.model"
 INTERACTIONS: Final = "knowledge.interactions"
+PARAMETERS: Final = "knowledge.parameters"
 
 BEHAVIOUR: Final = (BROWSE, SEARCH, PURCHASE, FEEDBACK)
 """What shoppers do: keyed by user, co-partitioned with each other, the slates and the changelogs."""
@@ -112,6 +113,7 @@ def catalogue(partitions: int = PARTITIONS) -> tuple[Topic, ...]:
         *_recommendations(partitions),
         *_metrics(),
         _interactions(),
+        _parameters(),
     )
 
 
@@ -291,5 +293,20 @@ def _interactions() -> Topic:
         partitions=1,
         retention_ms=7 * DAY_MS,
         max_message_bytes=4 * MIB,
+        internal=True,
+    )
+
+
+def _parameters() -> Topic:
+    return Topic(
+        name=PARAMETERS,
+        key="base/scorer, part/scorer/partition or champion",
+        value_type=bytes,
+        description="What the scorers have learned: by partition, to be added up, and which of them serves. "
+        "One partition; every worker reads all of it and starts from it.",
+        owner="rillet",
+        partitions=1,
+        retention_ms=FOREVER,
+        cleanup="compact",
         internal=True,
     )

@@ -4,6 +4,7 @@
 
     events.* ──► shopper: Fetched ──► Path.absorb ──┬─► table interest (+ changelog)
                                           │         ├─► knowledge.interactions ──► all KnowledgeBases
+                                          │         ├─► Path.learn ──► knowledge.parameters ──► all scorers
                                           │         ├─► events.dead-letter
                                           ▼         └─► table quality (+ changelog), metrics.quality, now and then
                                      Path.serve ──────► recommendations.user
@@ -96,7 +97,7 @@ class Flow:
         for follower in self.followers:
             follower.start()
         self._started.set()
-        beside = (self.acknowledger.run, self.publisher.run, self._count_quality)
+        beside = (self.acknowledger.run, self.publisher.run, self._count_quality, self._tell_learned)
         self._tasks = [asyncio.create_task(self._supervised(work())) for work in beside]
 
     async def _shopper(self, stream: Any) -> None:
@@ -137,6 +138,8 @@ class Flow:
         for partition, states in absorbed.states.items():
             self.interest.store(partition, states, parcel)
         lap("store")
+        self.path.learn(self.path.join(absorbed))
+        lap("learn")
         served = self.path.serve(absorbed.causes, now_ms, lap)
         for each in served:
             parcel.add(*slate_record(each.slate))
@@ -177,6 +180,7 @@ class Flow:
         return [
             Follower(consumer, [topics.ITEMS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.INTERACTIONS], self._apply_facts, self._crash),
+            Follower(consumer, [topics.PARAMETERS], self._apply_parameters, self._crash),
         ]
 
     def _apply_catalogue(self, records: Sequence[FollowedRecord]) -> None:
@@ -196,6 +200,23 @@ class Flow:
                 continue
             if self.path.knowledge.is_news(knowledge_facts.places(record.key)):
                 self.path.knowledge.learn(knowledge_facts.decode(record.value))
+
+    def _apply_parameters(self, records: Sequence[FollowedRecord]) -> None:
+        for record in records:
+            if self.path.learning and record.key is not None and record.value is not None:
+                self.path.learning.heard(record.key, record.value)
+
+    async def _tell_learned(self) -> None:
+        """Tell the other workers, now and then, what the scorers learned from this one's partitions."""
+        learning = self.path.learning
+        while learning:
+            await asyncio.sleep(self.settings.learn.publish_s)
+            await self.membership.certain()
+            learning.leads = self.owns(topics.BROWSE, 0)
+            parcel = self.outbox.parcel()
+            for key, value in learning.records():
+                parcel.add(topics.PARAMETERS, key, value)
+            parcel.seal()
 
     async def _count_quality(self) -> None:
         closed_at = 0.0
@@ -217,7 +238,7 @@ class Flow:
         metrics.READY.set(not self.missing())
         metrics.OUTBOX.set(len(self.outbox))
         metrics.ITEMS.set(len(self.path.knowledge.vocabularies.items))
-        metrics.BUILD.labels(version("rillet"), self.path.model_version).set(1)
+        metrics.BUILD.labels(version("rillet"), self.path.model).set(1)
         for source in self.path.knowledge.sources:
             metrics.SOURCE_BYTES.labels(source.name).set(source.size_bytes)
         metrics.watch_offsets(self.app.consumer, topics.BEHAVIOUR)

@@ -7,6 +7,7 @@ partition in the ledger, so that workers can add up. Pure: who tells the others,
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from models.interest.settings import InterestSettings
@@ -34,6 +35,16 @@ MAX_WEIGHT: Final = 100.0
 LARGE_STEP: Final = 0.5
 MAX_RISE: Final = 1.0
 """A step that moves a weight by more than ``LARGE_STEP`` must not raise the loss of its own lists by this, nats."""
+
+
+CHAMPION: Final = b"champion"
+
+
+class Reign(msgspec.Struct, array_like=True):
+    """Which scorer serves, by the running number of the decision."""
+
+    number: int
+    estimator: str
 
 
 class Happening(NamedTuple):
@@ -84,6 +95,10 @@ class Learning:
         self._drift = Drift(settings.drift, self.names, watched) if settings.drift.enabled else None
         self.contests = {name: Sums() for name in self.estimators}
         """By challenger, since the champion changed; of this worker's partitions."""
+        self.leads = True
+        """Whether this worker decides on promotions and restarts; the others follow its records."""
+        self._decided: list[tuple[bytes, bytes]] = []
+        self._reigns = 0
         self._sources = list(sources)
         self._serving = Linear(self.names, self._sources, first)
         self._refreshed_ms = 0
@@ -127,35 +142,57 @@ class Learning:
             for name in self.estimators:
                 happenings += self._teach(name, groups, partitions)
             self._compare(judged)
+            happenings += self._crown()
         self._refresh(now_ms)
         return Learned(joined, judged, champion, happenings)
 
-    def promote(self, name: str) -> None:
-        """Let another scorer serve."""
-        self.champion = name
-        self.contests = {each: Sums() for each in self.estimators}
-        self._serve_champion()
-
-    def winner(self) -> str | None:
-        """The challenger that is surely better by what this worker saw, the best of them."""
-        settings = self.settings.contest
-        better = [name for name, sums in self.contests.items() if sums.n and wins(sums, settings)]
-        return max(better, key=lambda name: self.contests[name].total, default=None)
-
-    def restart(self, name: str) -> tuple[bytes, bytes]:
-        """Let a scorer forget all; the record that makes it so everywhere."""
-        record = self.ledger.rebase(name, self._first[name])
-        self.estimators[name].load(self.ledger.total(name))
-        self.contests[name] = Sums()
-        return record
+    def records(self) -> list[tuple[bytes, bytes]]:
+        """What is new for the other workers since the last call: keys and values for a compacted topic."""
+        decided, self._decided = self._decided, []
+        return [*decided, *self.ledger.records()]
 
     def heard(self, key: bytes, value: bytes) -> None:
-        """Take in a record of the ledger, of any worker."""
+        """Take in a record of any worker, this one's included."""
+        if key == CHAMPION:
+            reign = msgspec.msgpack.decode(value, type=Reign)
+            if reign.number > self._reigns and reign.estimator in self.estimators:
+                self._enthrone(reign)
+            return
         name = self.ledger.apply(key, value)
         if name is not None:
             self.estimators[name].load(self.ledger.total(name))
             if name == self.champion and self.settings.refresh_s == 0.0:
                 self._serve_champion()
+
+    def promote(self, name: str) -> None:
+        """Let another scorer serve, here and everywhere."""
+        reign = Reign(self._reigns + 1, name)
+        self._enthrone(reign)
+        self._decided.append((CHAMPION, msgspec.msgpack.encode(reign)))
+
+    def restart(self, name: str) -> None:
+        """Let a scorer forget all that it has learned, here and everywhere."""
+        self._decided.append(self.ledger.rebase(name, self._first[name]))
+        self.estimators[name].load(self.ledger.total(name))
+        self.contests[name] = Sums()
+        self._serve_champion()
+
+    def _enthrone(self, reign: Reign) -> None:
+        self._reigns, self.champion = reign.number, reign.estimator
+        self.contests = {each: Sums() for each in self.estimators}
+        self._serve_champion()
+
+    def _crown(self) -> list[Happening]:
+        """Promote the challenger that is surely better by what this worker saw, the best of them."""
+        settings = self.settings.contest
+        better = [name for name, sums in self.contests.items() if sums.n and wins(sums, settings)]
+        if not better or not self.leads:
+            return []
+        best = max(better, key=lambda name: self.contests[name].total)
+        sums, before = self.contests[best], self.champion
+        gain = sums.total / sums.n
+        self.promote(best)
+        return [Happening("promotion", best, f"NDCG {gain:+.4f} on {sums.n:.0f} lists against {before}")]
 
     def _debiased(self, joined: Joined, weights: F32) -> Groups:
         """Choices from seen slates weigh more the less likely their place is looked at."""
@@ -193,10 +230,11 @@ class Learning:
         reactions = self.settings.drift.reactions
         if "faster" in reactions and change.signal == LOSS:
             self._quicken(partition)
-        if "reset" in reactions:
-            told += [
-                Happening("reset", name, _told(change)) for name in self.estimators if name != self.champion
-            ]
+        if "reset" in reactions and self.leads:
+            for name in self.estimators:
+                if name != self.champion:
+                    self.restart(name)
+                    told.append(Happening("reset", name, _told(change)))
         return told
 
     def _quicken(self, partition: int) -> None:
