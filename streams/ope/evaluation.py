@@ -23,6 +23,9 @@ UNIFORM, POPULARITY, LEARNED = "uniform", "popularity", "learned"
 POLICIES: Final = (LOGGED, UNIFORM, POPULARITY, LEARNED, f"{LEARNED}:1")
 """Those that are judged by default."""
 
+FEW_UNITS: Final = 30
+"""Users below which a bootstrap over them says little."""
+
 
 class PolicySpec(NamedTuple):
     """``learned:0.5`` is the learned policy at temperature 0.5."""
@@ -119,6 +122,7 @@ def evaluate(files: Files, plan: Plan, progress: Progress) -> OffPolicyEvaluatio
     scorer = _learned(halves.train, progress) if plan.needs_model else None
     test = halves.test
     columns = dict(_weighed(halves, plan, scorer, progress))
+    n_units = len(np.unique(test.rounds.unit))
     judged = judge(test.rounds, columns, plan.estimators, plan.clip, plan.seed)
     return OffPolicyEvaluation(
         log=files.log,
@@ -127,13 +131,13 @@ def evaluate(files: Files, plan: Plan, progress: Progress) -> OffPolicyEvaluatio
         clip=plan.clip,
         n_train=halves.train.rounds.n,
         n_rounds=test.rounds.n,
-        n_units=len(np.unique(test.rounds.unit)),
+        n_units=n_units,
         n_arms=len(test.arms.ids),
         n_other=int((test.rounds.arm == OTHER).sum()),
         n_rewarded=int((test.rounds.reward != 0.0).sum()),
         on_policy=judged.on_policy,
         policies=judged.policies,
-        notes=[*notes, *_notes(halves, len(log.arms.ids))],
+        notes=[*notes, *_notes(halves, len(log.arms.ids), n_units)],
     )
 
 
@@ -204,9 +208,11 @@ def _policy(spec: PolicySpec, train: BanditLog, scorer: Scorer | None) -> Policy
     return Learned(scorer, spec.temperature)
 
 
-def _notes(halves: Halves, n_items: int) -> Iterator[str]:
+def _notes(halves: Halves, n_items: int, n_units: int) -> Iterator[str]:
     train, arms = halves.train.rounds, halves.test.arms.ids
     if len(arms) < n_items:
         yield f"{n_items - len(arms):,} of {n_items:,} items are no arms: not shown in training, or too rarely"
     if train.n and not train.reward.any():
         yield "no training round earned anything: popularity and the reward model have learned nothing"
+    if n_units < FEW_UNITS:
+        yield f"only {n_units} users or rounds were drawn from: the intervals are too narrow"

@@ -135,6 +135,11 @@ class TestSlates:
         notes = ope(slates, "--events", events)["notes"]
         assert notes[0] == "6,000 of 12,000 places of the slates were not left to chance, and are left out"
 
+    def test_few_users_are_told(self, jsonl: Callable[[str, Lines], Path]) -> None:
+        slates = [slate(n, ("ab"[n % 2], 0.5), user=f"u{n % 3}") for n in range(40)]
+        found = ope(jsonl("slates", slates), "--all-seen", "--policy", "uniform")
+        assert "only 3 users or rounds were drawn from: the intervals are too narrow" in found["notes"]
+
     def test_records_as_watch_prints_them_and_packed_files_are_read_too(
         self, shop: tuple[Path, Path], tmp_path: Path
     ) -> None:
@@ -220,10 +225,10 @@ class TestCommand:
     def test_a_gain_that_lacking_support_explains_is_open(self, jsonl: Callable[[str, Lines], Path]) -> None:
         slates, events = [], []
         for n in range(800):
-            slates.append(slate(n, ("ab"[n % 2], 0.505)))
-            events.append(impression(n, n, "ab"[n % 2]))
+            slates.append(slate(n, ("ab"[n % 2], 0.505), user=f"u{n}"))
+            events.append(impression(n, n, "ab"[n % 2], user=f"u{n}"))
             if n % 4 == 0:
-                events.append(event(n + 0.5, kind="click", item_id="a", slate_id=f"events.browse-0-{n}"))
+                events.append(event(n + 0.5, f"u{n}", kind="click", item_id="a"))
         # every weight is 0.5 / 0.505: snips says the mean reward, ips a hundredth less, for certain
         arguments = [str(jsonl("slates", slates)), "--events", str(jsonl("events", events))]
         options = ["--policy", "uniform", "--estimator", "ips", "--estimator", "snips"]
