@@ -114,6 +114,8 @@ class Path:
         for source in self.knowledge.sources:
             candidates.append(source.candidates(asked, self.settings.n_candidates))
             lap(f"retrieve.{source.name}")
+        slate_ids = [f"{cause.topic}-{cause.partition}-{cause.offset}" for cause in causes]
+        slates = [xxh3_64_intdigest(slate_id.encode()) for slate_id in slate_ids]
         ranked, considered = rank(
             [(source.name, found) for source, found in zip(self.knowledge.sources, candidates, strict=True)],
             asked,
@@ -124,13 +126,13 @@ class Path:
             self.settings.slate_length,
             self.settings.rank,
             self.learning.scorer if self.learning else self._fixed,
+            np.array(slates, np.uint64),
         )
         lap("rank")
-        slate_ids = [f"{cause.topic}-{cause.partition}-{cause.offset}" for cause in causes]
         model_version = self.model_version
         if self.learning:
             time_ms = np.array([cause.event.time_ms for cause in causes], np.int64)
-            self.learning.remember(slate_ids, who.tolist(), time_ms, considered)
+            self.learning.remember(slates, who.tolist(), time_ms, considered)
             lap("remember")
         explained = slate_items(
             ranked, self._source_names, vocabularies.items.words, self.settings.rank.max_reasons

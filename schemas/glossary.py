@@ -50,6 +50,7 @@ MEANINGS: Final[dict[str, str]] = {
     "price": "for one piece, after discount, in the shop's currency",
     "processed_ms": "when the slate was made, since 1970-01-01 UTC",
     "promotion_id": "id of the promotion",
+    "propensity": "chance of the item at its place given those before it; absent where there was no chance",
     "quantity": "number of pieces",
     "query": "what was typed",
     "rating": "0 (worst) to 1 (best)",

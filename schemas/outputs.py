@@ -17,12 +17,17 @@ class ReasonCode(Struct, frozen=True, array_like=True, gc=False):
     because: str | None = None
 
 
-class SlateItem(Struct, frozen=True, gc=False):
-    """One recommended item, its score (comparable within the slate only) and its reasons, strongest first."""
+class SlateItem(Struct, frozen=True, gc=False, omit_defaults=True):
+    """One recommended item, its score (comparable within the slate only) and its reasons, strongest first.
+
+    ``propensity`` is the probability with which the item was put at this place given those before it; it is left out
+    where nothing was left to chance.
+    """
 
     item_id: str
     score: float
     reasons: list[ReasonCode]
+    propensity: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None
 
 
 class Slate(Struct, frozen=True, kw_only=True, gc=False):

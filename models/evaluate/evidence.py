@@ -62,6 +62,10 @@ class Listening:
         """See ``Scorer``."""
         return self._scorer.parts(features, rows)
 
+    def spread(self, features: Features) -> F32:
+        """See ``Scorer``."""
+        return self._scorer.spread(features)
+
 
 class _Said(NamedTuple):
     """Candidates of one user: (C,) indexes, and (C, n_sources) what each source said."""

@@ -5,7 +5,7 @@ is no older than the window; else to the slate served last, as the next thing th
 by what comes after it, and beyond the window by the first such interaction only.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -177,8 +177,3 @@ class Joiner:
 
 def _hash(slate_id: str) -> int:
     return xxh3_64_intdigest(slate_id.encode())
-
-
-def slate_hashes(slate_ids: Sequence[str]) -> list[int]:
-    """Names of slates as ``Pending`` knows them."""
-    return [_hash(slate_id) for slate_id in slate_ids]

@@ -17,7 +17,7 @@ from models.learn.drift import LOSS, Change, Drift
 from models.learn.estimator import Estimator, added
 from models.learn.examination import Examination
 from models.learn.groups import Groups
-from models.learn.join import Joined, Joiner, slate_hashes
+from models.learn.join import Joined, Joiner
 from models.learn.judge import Judged, judge, ndcg
 from models.learn.ledger import Ledger
 from models.learn.listwise import Listwise
@@ -100,7 +100,7 @@ class Learning:
         self._decided: list[tuple[bytes, bytes]] = []
         self._reigns = 0
         self._sources = list(sources)
-        self._serving = Linear(self.names, self._sources, first)
+        self._serve_champion()
         self._refreshed_ms = 0
         self._digest = f"v{VERSION}-{digest}"
 
@@ -120,10 +120,10 @@ class Learning:
         return f"{self.model}+{self.ledger.n_learned(self.champion)}"
 
     def remember(
-        self, slate_ids: Sequence[str], users: list[int], time_ms: np.ndarray, considered: Considered
+        self, slates: list[int], users: list[int], time_ms: np.ndarray, considered: Considered
     ) -> None:
-        """Keep N slates that were served, until their outcomes come."""
-        self.pending.put(slate_hashes(slate_ids), users, time_ms, *considered)
+        """Keep N slates that were served, named by the hashes of their ids, until their outcomes come."""
+        self.pending.put(slates, users, time_ms, *considered)
 
     def join(self, events: Sequence[tuple[int, AnyEvent]]) -> Joined:
         """Find what (partition, event) say of the slates that wait; teaches nothing yet."""
@@ -261,7 +261,8 @@ class Learning:
             self._serve_champion()
 
     def _serve_champion(self) -> None:
-        self._serving = Linear(self.names, self._sources, self.estimators[self.champion].weights)
+        champion = self.estimators[self.champion]
+        self._serving = Linear(self.names, self._sources, champion.weights, champion.spread())
 
 
 def first_weights(names: Sequence[str], rank: RankSettings) -> F32:

@@ -64,6 +64,9 @@ OF_MOMENT: Final = {
     "platform_3": "",
 }
 
+NEAR_DISMISSED: Final = list(OF_PAIR).index("near_dismissed") - len(OF_PAIR) - len(OF_MOMENT)
+"""Its column, counted from the end."""
+
 N_PLATFORMS: Final = 4
 DAY_S: Final = 86_400.0
 WEEK_S: Final = 604_800.0

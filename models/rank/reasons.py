@@ -12,6 +12,9 @@ SCORE_DECIMALS = 5
 SHARE_DECIMALS = 3
 """More digits say nothing and make a slate half as long again."""
 
+EXPLORATION = ReasonCode("exploration", 0.0)
+"""The item is there to be tried out; what brought it among the candidates stands before."""
+
 Words = Callable[[list[int]], list[str | None]]
 
 
@@ -22,6 +25,8 @@ def slate_items(
 
     Reasons are sources by their share of the score, largest first, ties by the order of the sources; a source
     without a share gives none. ``words`` turns indexes into item ids, None where there is none.
+
+    An item whose place was left to chance carries its propensity.
 
     Everything is laid out flat and built by ``map``: one Python step an object took five times as long.
     """
@@ -41,7 +46,14 @@ def slate_items(
     width = strongest.shape[2]
     reasons = [codes[at * width : at * width + n] for at, n in enumerate(n_reasons)]
     ids = words(ranked.items.ravel().tolist())
-    items = list(map(SlateItem, ids, _rounded(ranked.scores, SCORE_DECIMALS), reasons))  # type: ignore[arg-type]
+    for at in np.flatnonzero(ranked.explored.ravel()).tolist():
+        reasons[at] = [*reasons[at], EXPLORATION]
+    propensity = ranked.propensity.ravel()
+    propensities: list[float | None] = [None] * len(ids)
+    for at in np.flatnonzero((propensity > 0.0) & (propensity < 1.0)).tolist():
+        propensities[at] = float(propensity[at])
+    scores = _rounded(ranked.scores, SCORE_DECIMALS)
+    items = list(map(SlateItem, ids, scores, reasons, propensities))  # type: ignore[arg-type]
     n_items = (ranked.items >= 0).sum(axis=1).tolist()
     return [items[at * n_places : at * n_places + n] for at, n in enumerate(n_items)]
 

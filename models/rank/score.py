@@ -32,6 +32,9 @@ class Scorer(Protocol):
     def parts(self, features: Features, rows: NDArray[np.int64]) -> F32:
         """(m, n_sources) what each source adds to the scores of these (m,) rows, not negative."""
 
+    def spread(self, features: Features) -> F32:
+        """(n,) standard deviations of the scores, as far as the scorer knows how little it knows."""
+
 
 @dataclass(frozen=True)
 class FixedWeights:
@@ -52,6 +55,10 @@ class FixedWeights:
         parts: F32 = features.merged.evidence[rows] * self._weights(features)
         return parts
 
+    def spread(self, features: Features) -> F32:
+        """(n,) zeros: what is fixed is certain."""
+        return np.zeros(len(features.values), np.float32)
+
     def _weights(self, features: Features) -> F32:
         named, other = self.settings.source_weights, self.settings.default_weight
         return np.array([named.get(name, other) for name in features.sources], np.float32)
@@ -66,6 +73,8 @@ class Linear:
     sources: Sequence[str]
     weights: F32
     """(F,)"""
+    deviations: F32
+    """(F,) standard deviations of the weights."""
 
     def score_many(self, features: Features) -> F32:
         """(n,) scores."""
@@ -85,3 +94,10 @@ class Linear:
         named = (features.merged.places[rows] >= 0).astype(np.float32)
         parts: F32 = np.where(added.sum(axis=1, keepdims=True) > 0.0, added, named)
         return parts
+
+    def spread(self, features: Features) -> F32:
+        """(n,) standard deviations of the scores, the weights being independent."""
+        raw = features.values @ self.weights
+        deviation = np.sqrt(np.square(features.values) @ np.square(self.deviations))
+        spread: F32 = deviation / (np.float32(1.0) + np.exp(-raw))
+        return spread

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.rank.explore_settings import ExploreSettings
+
 Weight = Annotated[float, Field(ge=0.0)]
 
 
@@ -32,3 +34,10 @@ class RankSettings(BaseModel):
         0.5, gt=0.0, description="difference of log(1 + price) at which prices are no longer close"
     )
     max_reasons: int = Field(2, ge=1, le=100, description="reasons given for an item")
+    dismissal: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="share of its score that an item loses by being quite like one that the user dismissed",
+    )
+    explore: ExploreSettings = ExploreSettings()

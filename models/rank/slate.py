@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.interest.seen import Seen
 from models.knowledge.attributes import Attributes
 from models.rank.diversify import diversify
-from models.rank.features import Known, features
+from models.rank.explore import Explored, explore, new_items
+from models.rank.explore_settings import ExploreSettings
+from models.rank.features import NEAR_DISMISSED, Known, features
 from models.rank.filters import refused
 from models.rank.merge import I64, Merged, merge
 from models.rank.score import Features, Scorer
 from models.rank.settings import RankSettings
-from models.retrieve.contract import F32, I32, U8, Candidates, Queries
+from models.retrieve.contract import F32, I32, U8, U64, Candidates, Queries
 
 
 class Ranked(NamedTuple):
@@ -27,6 +30,10 @@ class Ranked(NamedTuple):
     """(N, S, n_sources) share of each source in the score: sums to 1, all 0 where padded."""
     because: I32
     """(N, S, n_sources) the user's own item that made the source name this one, -1 none."""
+    propensity: F32
+    """(N, S) probability of this item at this place given those before it, 0 where padded."""
+    explored: NDArray[np.bool_]
+    """(N, S) where the item is there to be tried out."""
 
 
 class Considered(NamedTuple):
@@ -36,7 +43,7 @@ class Considered(NamedTuple):
     values: F32
     """(n, F) features."""
     scores: F32
-    """(n,)"""
+    """(n,) what they were ordered by."""
     rows: I64
     """(N, S) rows of the slates' items, -1 padded."""
 
@@ -51,13 +58,22 @@ def rank(
     n_places: int,
     settings: RankSettings,
     scorer: Scorer,
+    seed: U64,
 ) -> tuple[Ranked, Considered]:
-    """Merge, filter, score and diversify. The order of ``sources`` is that of the last axis of the answer."""
+    """Merge, filter, score, diversify and explore. The order of ``sources`` is that of the last axis of the answer.
+
+    ``seed`` (N,) is all that chance depends on.
+    """
     merged = merge([c for _, c in sources], refused(seen, rebuyable, settings), attributes.available)
     values = features(merged, queries, seen, attributes, known)  # (n, F)
     seen_by_scorer = Features([name for name, _ in sources], merged, values)
     all_scores = scorer.score_many(seen_by_scorer)  # (n,)
+    all_scores *= np.float32(1.0) - np.float32(settings.dismissal) * values[:, NEAR_DISMISSED]
     rows = diversify(merged, all_scores, attributes, n_places, settings)  # (N, S)
+    explored = _explored(
+        seen_by_scorer, rows, all_scores, queries, attributes, settings.explore, scorer, seed
+    )
+    rows = explored.rows
     filled = rows >= 0
     shares = np.zeros((*rows.shape, len(sources)), np.float32)
     because = np.full(shares.shape, -1, np.int32)
@@ -68,4 +84,21 @@ def rank(
     items[filled], scores[filled] = merged.items[at], all_scores[at]
     shares[filled] = parts / parts.sum(axis=1, keepdims=True)
     because[filled] = merged.because[at]
-    return Ranked(items, scores, shares, because), Considered(merged, values, all_scores, rows)
+    ranked = Ranked(items, scores, shares, because, explored.propensity, explored.explored)
+    return ranked, Considered(merged, values, all_scores, rows)
+
+
+def _explored(
+    features: Features,
+    rows: I64,
+    scores: F32,
+    queries: Queries,
+    attributes: Attributes,
+    settings: ExploreSettings,
+    scorer: Scorer,
+    seed: U64,
+) -> Explored:
+    if settings.policy == "none":
+        return Explored(rows, (rows >= 0).astype(np.float32), np.zeros(rows.shape, np.bool_))
+    is_new = new_items(features.merged, attributes.created_s, queries.now_s, settings.new_item_s)
+    return explore(features.merged, rows, scores, scorer.spread(features), is_new, seed, settings)

@@ -48,7 +48,16 @@ def ranked(people, nobody, **settings):
     hidden = np.array([seen for _, seen in people]).reshape(n, N_SEEN, 2)
     seen = Seen(hidden[:, :, 0].astype(np.int32), hidden[:, :, 1].astype(np.uint8))
     slates, _ = rank(
-        sources, nobody(n), seen, ATTRIBUTES, KNOWN, REBUYABLE, N_PLACES, made, FixedWeights(made)
+        sources,
+        nobody(n),
+        seen,
+        ATTRIBUTES,
+        KNOWN,
+        REBUYABLE,
+        N_PLACES,
+        made,
+        FixedWeights(made),
+        np.arange(n, dtype=np.uint64),
     )
     return slates
 
@@ -63,7 +72,16 @@ def test_scores_and_shares_are_those_of_the_weights(candidates, attributes, seen
     sources = [("a", candidates({1: 4.0, 2: 1.0}, because=9)), ("b", candidates({2: 8.0}, because=8))]
     rebuyable = np.zeros(100, np.uint8)
     found, _ = rank(
-        sources, nobody(1), seen({}), attributes(), unknown, rebuyable, 3, settings, FixedWeights(settings)
+        sources,
+        nobody(1),
+        seen({}),
+        attributes(),
+        unknown,
+        rebuyable,
+        3,
+        settings,
+        FixedWeights(settings),
+        np.zeros(1, np.uint64),
     )
     # 1: 3 * 4/4 + 0 = 3. 2: 3 * 1/4 + 0.5 * 8/8 = 1.25, of which 0.75 and 0.5: shares 0.6 and 0.4.
     assert found.items.tolist() == [[1, 2, -1]]
@@ -85,6 +103,7 @@ def test_a_source_of_weight_zero_is_silent(candidates, attributes, seen, nobody,
         2,
         settings,
         FixedWeights(settings),
+        np.zeros(1, np.uint64),
     )
     assert found.items.tolist() == [[2, -1]]
 
@@ -149,6 +168,7 @@ def test_sources_without_candidates_give_empty_slates(n_users, attributes, seen,
         4,
         settings,
         FixedWeights(settings),
+        np.zeros(n_users, np.uint64),
     )
     assert found.items.tolist() == [[-1] * 4] * n_users
     assert found.shares.shape == (n_users, 4, 1)
