@@ -86,5 +86,6 @@ class LearnSettings(BaseModel):
     publish_s: Positive = Field(
         1.0, description="seconds after which a worker tells the others what it learned"
     )
+    report_s: Positive = Field(5.0, description="seconds between two reports to `metrics.model`")
     drift: DriftSettings = DriftSettings()
     contest: ContestSettings = ContestSettings()
