@@ -15,12 +15,27 @@ WindowMs = Annotated[
 
 
 class ModelMeasurement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One prequential figure; ``k`` is the list length of a ranking metric."""
+    """One prequential figure; ``k`` is the list length of a ranking metric.
+
+    Workers report on their own partitions. Their windows combine: figures without ``n`` are counts and add up, the
+    others are means and weigh by ``n``. ``calibration_error`` and ``calibration_ratio`` follow anew from
+    ``predicted`` and ``observed``; ``coverage`` and ``gini`` hold for one worker only.
+    """
 
     metric: str
     value: float
+    n: Annotated[int, Meta(ge=1)] | None = None
     k: Annotated[int, Meta(ge=1)] | None = None
     segment: str | None = None
+
+
+class ModelHappening(Struct, frozen=True, kw_only=True):
+    """A drift, promotion, reset or rollback."""
+
+    kind: str
+    estimator: str
+    detail: str
+    time_ms: int
 
 
 class ModelReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,4 +47,6 @@ class ModelReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     window_end_ms: WindowMs
     n_events: Annotated[int, Meta(ge=0, description="events that were scored")]
     measurements: list[ModelMeasurement]
+    worker: str | None = None
+    happenings: list[ModelHappening] = []
     schema_version: int = SCHEMA_VERSION

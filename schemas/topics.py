@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Final, Literal
 
+from schemas.audit import AuditEntry
 from schemas.catalog import Item, Promotion
 from schemas.events import AnyEvent, Browse, Feedback, Purchase, Search
 from schemas.metrics import ModelReport
@@ -30,6 +31,7 @@ TRENDING: Final = "recommendations.trending"
 RELATED: Final = "recommendations.related"
 QUALITY: Final = "metrics.quality"
 MODEL: Final = "metrics.model"
+AUDIT: Final = "audit.log"
 INTERACTIONS: Final = "knowledge.interactions"
 PARAMETERS: Final = "knowledge.parameters"
 
@@ -112,6 +114,7 @@ def catalogue(partitions: int = PARTITIONS) -> tuple[Topic, ...]:
         *_catalog(partitions),
         *_recommendations(partitions),
         *_metrics(),
+        _audit(),
         _interactions(),
         _parameters(),
     )
@@ -278,6 +281,19 @@ def _metrics() -> tuple[Topic, ...]:
             retention_ms=90 * DAY_MS,
         )
         for name, key, value, text in values
+    )
+
+
+def _audit() -> Topic:
+    return Topic(
+        name=AUDIT,
+        key="subject",
+        value_type=AuditEntry,
+        description="Promotions, resets and rollbacks of models: who, what, when and why. Only ever added to. "
+        "One partition, so that they are in order; kept 400 days.",
+        owner="rillet",
+        partitions=1,
+        retention_ms=400 * DAY_MS,
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from models.ingest.dead_letter import DeadLetter, exhume
 from schemas import headers, topics
+from schemas.audit import AuditEntry
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
@@ -67,7 +68,7 @@ def _quality_id(_: FollowedRecord, report: QualityReport | None) -> object:
 
 
 def _model_id(_: FollowedRecord, report: ModelReport | None) -> object:
-    return report and (report.model, report.model_version, report.window_start_ms)
+    return report and (report.model, report.model_version, report.window_start_ms, report.worker)
 
 
 SLATES: Final = Output(topics.SLATES, _json(Slate), _slate_id)
@@ -75,10 +76,11 @@ TRENDING: Final = Output(topics.TRENDING, _json(Trending))
 RELATED: Final = Output(topics.RELATED, _json(Related))
 QUALITY: Final = Output(topics.QUALITY, _json(QualityReport), _quality_id)
 MODEL: Final = Output(topics.MODEL, _json(ModelReport), _model_id)
+AUDIT: Final = Output(topics.AUDIT, _json(AuditEntry))
 DEAD_LETTERS: Final = Output(topics.DEAD_LETTER, _letter, _letter_id)
 
 OUTPUTS: Final[dict[str, Output[Any]]] = {
-    output.topic: output for output in (SLATES, TRENDING, RELATED, QUALITY, MODEL, DEAD_LETTERS)
+    output.topic: output for output in (SLATES, TRENDING, RELATED, QUALITY, MODEL, AUDIT, DEAD_LETTERS)
 }
 
 

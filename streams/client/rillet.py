@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Self, TypeVar
 
 from models.ingest.dead_letter import DeadLetter
+from schemas.audit import AuditEntry
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
@@ -72,6 +73,10 @@ class Rillet:
     def models(self, *, since: Since = "end", follow: bool = True) -> Feed[ModelReport]:
         """Prequential figures of each model version, window by window."""
         return self._feed(outputs.MODEL, since, follow)
+
+    def audit(self, *, since: Since = "end", follow: bool = True) -> Feed[AuditEntry]:
+        """Promotions, resets and rollbacks of models."""
+        return self._feed(outputs.AUDIT, since, follow)
 
     def dead_letters(self, *, since: Since = "end", follow: bool = True) -> Feed[DeadLetter]:
         """Refused records, with the reason."""
