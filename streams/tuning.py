@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import optuna
 
+from models.evaluate.apart import apart
 from models.evaluate.evidence import Gatherer, Weighing
-from models.evaluate.prequential import apart
 from models.retrieve.contract import F32
 from streams.errors import InputError
 from streams.evaluation import Log, Progress, events_of

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from models.absorb import Cause
+from models.evaluate.apart import apart
 from models.evaluate.recommender import Offer
 from models.knowledge.facts import Facts
 from models.learn.join import Joined
@@ -28,6 +29,9 @@ class LoggedRecord(NamedTuple):
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
 
+
+SIDE_BY_SIDE = 64
+"""Events of different users that are served together in training."""
 
 _topic = attrgetter("topic")
 _encode = msgspec.json.Encoder().encode
@@ -77,8 +81,12 @@ class OfPath:
         self._later.clear()
 
     def train(self, events: Sequence[AnyEvent]) -> None:
-        """See ``Recommender``."""
-        self._absorb(events, learn=True)
+        """See ``Recommender``; scorers learn from slates only, so that they are served to nobody in particular."""
+        if self.path.learning is None:
+            self._absorb(events, learn=True)
+            return
+        for batch in apart(events, SIDE_BY_SIDE):
+            self.path.serve(self._absorb(batch, learn=True), batch[-1].time_ms)
 
     def _catch_up_when_due(self, now_s: float) -> None:
         if self._due_s is None or now_s >= self._due_s:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import log2
 from typing import Final, Protocol
 
+from models.evaluate.apart import apart
 from models.evaluate.recommender import NOTHING, Offer, Recommender
 from models.evaluate.trials import Events, Found
 from models.kinds import Kind
@@ -205,17 +206,3 @@ def wanted(event: AnyEvent) -> list[str]:
     if isinstance(event, Purchase):
         return list(dict.fromkeys(line.item_id for line in event.lines))
     return [event.item_id] if isinstance(event, Browse | Click | Cart | Wishlist) else []
-
-
-def apart(events: Iterable[AnyEvent], size: int) -> Iterator[list[AnyEvent]]:
-    """Batches of up to ``size`` events of different users, in the order of the log."""
-    batch: list[AnyEvent] = []
-    users: set[str] = set()
-    for event in events:
-        if len(batch) == size or event.user_id in users:
-            yield batch
-            batch, users = [], set()
-        batch.append(event)
-        users.add(event.user_id)
-    if batch:
-        yield batch

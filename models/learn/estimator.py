@@ -21,6 +21,8 @@ class Estimator(Protocol):
     """
 
     name: str
+    samples: bool
+    """Whether it is so slow that it learns from a share of the users only."""
 
     @property
     def weights(self) -> F32:

@@ -87,6 +87,7 @@ class Learning:
         self._joiner = Joiner(self.pending, settings, interest, items.index)
         competing: dict[str, None] = dict.fromkeys((settings.champion, *settings.challengers))
         self.estimators = {name: _made(name, first, self.names, settings) for name in competing}
+        self._weights = {name: estimator.weights for name, estimator in self.estimators.items()}
         self._first = {name: estimator.parameters() for name, estimator in self.estimators.items()}
         self.ledger = Ledger(self.names, self._first)
         self.champion: str = settings.champion
@@ -132,11 +133,10 @@ class Learning:
     def learn(self, joined: Joined, now_ms: int) -> Learned:
         """Judge, then learn. ``now_ms`` is event time."""
         groups, happenings = joined.groups, list[Happening]()
-        weights = {name: estimator.weights for name, estimator in self.estimators.items()}
-        judged = {name: judge(groups, w) for name, w in weights.items()}
+        judged = {name: judge(groups, weights) for name, weights in self._weights.items()}
         champion = self.champion
         if len(groups.n):
-            groups = self._debiased(joined, weights[champion])
+            groups = self._debiased(joined, self._weights[champion])
             partitions = np.array([joined.labels[i].partition for i in joined.of])
             happenings += self._watch(groups, judged[champion], int(partitions[0]))
             for name in self.estimators:
@@ -160,7 +160,7 @@ class Learning:
             return
         name = self.ledger.apply(key, value)
         if name is not None:
-            self.estimators[name].load(self.ledger.total(name))
+            self._reload(name)
             if name == self.champion and self.settings.refresh_s == 0.0:
                 self._serve_champion()
 
@@ -173,9 +173,13 @@ class Learning:
     def restart(self, name: str) -> None:
         """Let a scorer forget all that it has learned, here and everywhere."""
         self._decided.append(self.ledger.rebase(name, self._first[name]))
-        self.estimators[name].load(self.ledger.total(name))
+        self._reload(name)
         self.contests[name] = Sums()
         self._serve_champion()
+
+    def _reload(self, name: str) -> None:
+        self.estimators[name].load(self.ledger.total(name))
+        self._weights[name] = self.estimators[name].weights
 
     def _enthrone(self, reign: Reign) -> None:
         self._reigns, self.champion = reign.number, reign.estimator
@@ -208,17 +212,19 @@ class Learning:
 
     def _teach(self, name: str, groups: Groups, partitions: np.ndarray) -> list[Happening]:
         happenings = []
-        for partition in np.unique(partitions).tolist():
+        estimator = self.estimators[name]
+        if estimator.samples:
+            groups, partitions = groups.of(groups.sampled > 0), partitions[groups.sampled > 0]
+        for partition in sorted(set(partitions.tolist())):
             of = groups.of(partitions == partition)
-            estimator = self.estimators[name]
             before = estimator.parameters()
-            weights = estimator.weights
             estimator.learn(of)
-            reason = _unsound(of, weights, estimator.weights)
+            reason = _unsound(of, self._weights[name], estimator.weights)
             if reason:
                 estimator.load(before)
                 happenings.append(Happening("rollback", name, reason))
                 continue
+            self._weights[name] = estimator.weights
             self.ledger.add(name, partition, added(estimator.parameters(), before, -1.0), len(of.n))
         return happenings
 
@@ -262,7 +268,7 @@ class Learning:
 
     def _serve_champion(self) -> None:
         champion = self.estimators[self.champion]
-        self._serving = Linear(self.names, self._sources, champion.weights, champion.spread())
+        self._serving = Linear(self.names, self._sources, self._weights[self.champion], champion.spread())
 
 
 def first_weights(names: Sequence[str], rank: RankSettings) -> F32:

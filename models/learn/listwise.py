@@ -21,6 +21,7 @@ class Listwise:
     """
 
     name = "listwise"
+    samples = False
 
     def __init__(self, first: F32, rate: float, l2: float = 0.0) -> None:
         self._first = first.astype(np.float64)

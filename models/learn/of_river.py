@@ -29,6 +29,8 @@ SUMS: Final = {"ftrl": ("z", "n"), "adagrad": ("g2",), "sgd": ()}
 class OfRiver:
     """``P(wanted) = 1 / (1 + exp(-w·x))``, by the optimizer of that name; ``negatives`` beside each wanted."""
 
+    samples = True
+
     def __init__(self, name: str, first: F32, names: Sequence[str], negatives: int) -> None:
         self.name = name
         self._names = list(names)
@@ -44,8 +46,8 @@ class OfRiver:
         return self._column(self._model.weights).astype(np.float32)
 
     def learn(self, groups: Groups) -> None:
-        """See ``Estimator``; of the lists, those that are ``sampled``."""
-        for g in np.flatnonzero(groups.sampled).tolist():
+        """See ``Estimator``."""
+        for g in range(len(groups.n)):
             target, n, weight = int(groups.target[g]), int(groups.n[g]), float(groups.weight[g])
             others = self._spread_out(n, target)
             rows = np.array([*others, target] if target >= 0 else others, np.int32)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from models.evaluate.apart import apart
 from models.evaluate.evidence import Gatherer, Weighing
 from models.evaluate.measures import measured
 from models.evaluate.of_path import OfPath
-from models.evaluate.prequential import Prequential, apart
+from models.evaluate.prequential import Prequential
 from models.learn.settings import LearnSettings
 from models.path import Path
 

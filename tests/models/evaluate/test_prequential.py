@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from models.evaluate import sessions
+from models.evaluate.apart import apart
 from models.evaluate.baselines import BASELINES, Markov, Reminder
-from models.evaluate.prequential import Prequential, apart
+from models.evaluate.prequential import Prequential
 from models.kinds import Kind
 
 
