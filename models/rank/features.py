@@ -48,12 +48,12 @@ OF_PAIR: Final = {
     "in_session": "1 / (1 + place in the session), newest item first",
     "in_history": "1 / (1 + place in the history), newest item first",
     "history_age": "2 to the power of minus the days since the user's last interaction with it",
-    "history_times": "log(1 + remembered interactions of the user with it)",
+    "history_times": "log(1 + remembered interactions of the user with it), at most 3.9",
     "near_dismissed": "greatest similarity to an item that the user dismissed",
 }
 OF_MOMENT: Final = {
     "always": "1",
-    "session_length": "log(1 + items in the session)",
+    "session_length": "log(1 + items in the session), at most 3.9",
     "returning": "1 where the history holds more than the session",
     "searched": "1 where a query came just before",
     "hour_sin": "sine of the hour of the day, UTC",
@@ -71,6 +71,8 @@ N_PLATFORMS: Final = 4
 DAY_S: Final = 86_400.0
 WEEK_S: Final = 604_800.0
 MAX_GAP: Final = 2.0
+MAX_LOG: Final = 3.9
+"""All columns lie within -4 and 4: learners keep them as sixteen bits."""
 LOG_100: Final = 4.605170185988092
 LOG_256: Final = 5.545177444479562
 LOG_SHARES: Final = 20.0
@@ -221,8 +223,8 @@ def _features(
             for p in range(n_history):
                 if history[u, p] == item:
                     out[row, at + 8] = 1.0 / (1.0 + p)
-                    out[row, at + 9] = 2.0 ** (-history_age_s[u, p] / DAY_S)
-                    out[row, at + 10] = np.log(1.0 + history_times[u, p])
+                    out[row, at + 9] = 2.0 ** (-max(history_age_s[u, p], 0.0) / DAY_S)
+                    out[row, at + 10] = min(np.log(1.0 + history_times[u, p]), MAX_LOG)
                     break
             if n_dismissed:
                 out[row, at + 11] = _nearness(item, dismissed[u], category, brand, log_price)
@@ -249,14 +251,15 @@ def _length_any(values: I32) -> int:
 
 @compiled
 def _popularity(count: float, total: float) -> float:
-    return max(0.0, 1.0 + np.log(count / total) / LOG_SHARES) if count > 0.0 else 0.0
+    # The total is a sum of its own: rounding may leave it below a count.
+    return min(max(0.0, 1.0 + np.log(count / total) / LOG_SHARES), 1.0) if count > 0.0 else 0.0
 
 
 @compiled
 def _moment(now_s: float, n_session: int, n_history: int, query: int, segment: int, out: F32) -> None:
     hour = 2.0 * np.pi * (now_s % DAY_S) / DAY_S
     out[0] = 1.0
-    out[1] = np.log(1.0 + n_session)
+    out[1] = min(np.log(1.0 + n_session), MAX_LOG)
     out[2] = n_history > n_session
     out[3] = query >= 0
     out[4] = np.sin(hour)
