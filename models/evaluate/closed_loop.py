@@ -50,7 +50,7 @@ Contestant = Callable[[Shop, int], Strategy]
 
 
 class OfPath:
-    """The path of the agents, whatever its settings and scorer. Keeps one state a user."""
+    """The path of the agents, in the order of a worker: it learns, then serves. Keeps one state a user."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,6 +67,7 @@ class OfPath:
         absorbed = self.path.absorb(list(batches.values()), self._load, now_ms)
         for states in absorbed.states.values():
             self._states.update(states)
+        self.path.learn(self.path.join(absorbed))
         slates = [served.slate for served in self.path.serve(absorbed.causes, now_ms)]
         return [
             ReadSlate(slate.user_id, slate.slate_id, [item.item_id for item in slate.items])

@@ -1,14 +1,13 @@
 """The path of the agents as a recommender: the same ingest, folding, learning, retrieval and ranking."""
 
-from collections.abc import MutableMapping, Sequence
-from itertools import groupby
+from collections.abc import Iterator, MutableMapping, Sequence
+from itertools import groupby, zip_longest
 from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
 
 from models.absorb import Cause
-from models.evaluate.apart import apart
 from models.evaluate.recommender import Offer
 from models.knowledge.facts import Facts
 from models.learn.join import Joined
@@ -29,9 +28,6 @@ class LoggedRecord(NamedTuple):
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
 
-
-SIDE_BY_SIDE = 64
-"""Events of different users that are served together in training."""
 
 _topic = attrgetter("topic")
 _encode = msgspec.json.Encoder().encode
@@ -81,12 +77,17 @@ class OfPath:
         self._later.clear()
 
     def train(self, events: Sequence[AnyEvent]) -> None:
-        """See ``Recommender``; scorers learn from slates only, so that they are served to nobody in particular."""
+        """See ``Recommender``.
+
+        Scorers learn from slates, and from slates that do not know the session that they are for: so it will be when
+        sessions are tried that nobody has learned.
+        """
         if self.path.learning is None:
             self._absorb(events, learn=True)
             return
-        for batch in apart(events, SIDE_BY_SIDE):
-            self.path.serve(self._absorb(batch, learn=True), batch[-1].time_ms)
+        for batch in _side_by_side(events):
+            self.slates(batch, learn=False)
+        self.catch_up()
 
     def _catch_up_when_due(self, now_s: float) -> None:
         if self._due_s is None or now_s >= self._due_s:
@@ -123,3 +124,12 @@ def _offer(slate: Slate) -> Offer:
         [item.item_id for item in slate.items],
         [item.reasons[0].source if item.reasons else "" for item in slate.items],
     )
+
+
+def _side_by_side(events: Sequence[AnyEvent]) -> Iterator[list[AnyEvent]]:
+    """The first events of all users, then their second ones, and so on."""
+    of_user: dict[str, list[AnyEvent]] = {}
+    for event in events:
+        of_user.setdefault(event.user_id, []).append(event)
+    for together in zip_longest(*of_user.values()):
+        yield [event for event in together if event is not None]
