@@ -39,6 +39,7 @@ from models.evaluate.closed_loop import (
     course,
     play,
 )
+from models.learn.settings import LearnSettings
 from models.path import Path
 from models.simulate.settings import SimulateSettings
 from models.simulate.shift import Shift
@@ -66,13 +67,15 @@ SHIFTED = replace(LOOP, shift=Shift(swapped_share=1.0, same_category=-2.0), shif
 def strategies() -> dict[str, Contestant]:
     """By name; the first is what the others are compared to. Further ones are added here."""
     settings, k = Settings().path(), LOOP.k
+    fixed = settings._replace(learn=LearnSettings(enabled=False))
     return {
-        "fixed weights": lambda shop, seed: OfPath(Path(settings)),
+        "fixed weights": lambda shop, seed: OfPath(Path(fixed)),
         "popularity": lambda shop, seed: Popular(k),
         "popularity, unseen": lambda shop, seed: Popular(k, unseen=True),
         "random": lambda shop, seed: Random(k, np.random.default_rng(seed)),
         "oracle of looks": lambda shop, seed: Asked(k, shop.likeliest),
         "oracle of clicks": lambda shop, seed: Asked(k, shop.most_appealing),
+        "learned": lambda shop, seed: OfPath(Path(settings)),
     }
 
 
