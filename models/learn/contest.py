@@ -33,7 +33,7 @@ class Sums(NamedTuple):
 def lower_bound(sums: Sums, alpha: float) -> float:
     """What the mean difference surely exceeds, at all times at once: an asymptotic confidence sequence.
 
-    ``mean - s * sqrt(2 (n rho² + 1) / (n² rho²) * log(sqrt(n rho² + 1) / alpha))``, one-sided
+    ``mean - s * sqrt(2 (n rho² + 1) / (n² rho²) * log(1 + sqrt(n rho² + 1) / (2 alpha)))``, one-sided
     (Waudby-Smith et al., "Time-uniform central limit theory and asymptotic confidence sequences", 2021).
     """
     if sums.n < MIN_LISTS:

@@ -9,8 +9,6 @@ from models.retrieve.contract import F32, F64, I32
 
 FIRST_SQUARES = 1.0
 """Sum of squared gradients that every weight starts from: first steps are no larger than the rate."""
-MAX_ODDS = 10.0
-"""Most that a dismissal of a candidate that was held for sure multiplies its step."""
 
 
 class Listwise:
@@ -87,16 +85,30 @@ def _learn(
         softmax(x[g], n[g], scaled, p)
         step = weight[g]
         if step < 0.0:
-            step *= min(p[wanted] / max(np.float32(1.0) - p[wanted], np.float32(1e-6)), np.float32(MAX_ODDS))
+            step *= _without(p[: n[g]], wanted)
         gradient[:] = 0.0
         for i in range(n[g]):
             if p[i] > np.float32(1e-6):
                 for f in range(n_features):
-                    gradient[f] += p[i] * x[g, i, f]
+                    gradient[f] += p[i] * (x[g, i, f] - x[g, wanted, f])
         for f in range(n_features):
-            slope = step * (gradient[f] - x[g, wanted, f]) * SCALE + l2 * (w[f] - first[f])
+            slope = step * gradient[f] * SCALE + l2 * (w[f] - first[f])
             squares[f] += slope * slope
             w[f] -= rate * slope / np.sqrt(squares[f])
+
+
+@compiled
+def _without(p: F32, wanted: int) -> float:
+    """Make of ``p`` the probabilities of the others alone; what it was of ``wanted``.
+
+    The slope of -log(1 - P) is P times the distance to the mean of the others, however sure P is.
+    """
+    own: float = p[wanted]
+    p[wanted] = 0.0
+    rest = p.sum()
+    if rest > 0.0:
+        p /= rest
+    return own
 
 
 @compiled
