@@ -6,6 +6,7 @@ Ktena et al., RecSys 2019, whose fake negatives these are).
 """
 
 from collections.abc import Callable, Sequence
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -54,14 +55,14 @@ class OfRiver:
             x = [self._named(row) for row in groups.features(g, rows)]
             if target < 0:
                 for negative in x:
-                    self._model.learn_one(negative, False)
+                    self._step(negative, False)
                 continue
             if not groups.learned[g]:
                 for negative in x[:-1]:
-                    self._model.learn_one(negative, False)
+                    self._step(negative, False, min(abs(weight), 1.0))
             elif target in self._spread_out(n, -1):
-                self._model.learn_one(x[-1], False, -1.0)
-            self._model.learn_one(x[-1], weight > 0.0, abs(weight))
+                self._step(x[-1], False, -1.0)
+            self._step(x[-1], weight > 0.0, abs(weight))
 
     def parameters(self) -> Parameters:
         """See ``Estimator``: the weights, and what the optimizer adds up."""
@@ -87,6 +88,12 @@ class OfRiver:
         """A model with these weights; River gives no other way to start from some."""
         self._model = linear_model.LogisticRegression(OPTIMIZERS[self.name](), intercept_lr=0.0)
         self._model._weights.update(dict(zip(self._names, weights.tolist(), strict=True)))
+
+    def _step(self, x: dict[str, float], wanted: bool, weight: float = 1.0) -> None:
+        self._model.learn_one(x, wanted, weight)
+        if self.name == "ftrl":  # River leaves its weights as they were before the step
+            z, n = (getattr(self._model.optimizer, name) for name in SUMS["ftrl"])
+            self._model._weights.update({f: -z[f] * ALPHA / (BETA + sqrt(n[f])) for f in x})
 
     def _named(self, row: F32) -> dict[str, float]:
         return {self._names[f]: float(row[f]) for f in np.flatnonzero(row).tolist()}
