@@ -12,9 +12,13 @@ import numpy as np
 from xxhash import xxh3_64_intdigest, xxh64_hexdigest
 
 from models.absorb import Absorbed, Absorber, Cause, Lap, Load
+from models.explain.case import Case, latest_slate_id
+from models.explain.explanation import explain
 from models.ingest import Ingest
 from models.ingest.record import Record
 from models.interest.queries import queries, seen
+from models.interest.seen import Seen
+from models.interest.state import State
 from models.knowledge.base import KnowledgeBase
 from models.knowledge.settings import KnowledgeSettings
 from models.learn.join import Joined
@@ -22,10 +26,12 @@ from models.learn.learning import Learned, Learning
 from models.path_settings import PathSettings
 from models.rank.reasons import slate_items
 from models.rank.score import FixedWeights, Scorer
-from models.rank.slate import rank
+from models.rank.slate import Considered, Ranked, rank
+from models.retrieve.contract import Candidates, Queries
 from schemas import topics
 from schemas.catalog import Item
 from schemas.events import AnyEvent, Browse, Line, Purchase, Search
+from schemas.explain import Explanation
 from schemas.outputs import Slate
 
 EXAMPLE_MS = 1_700_000_000_000
@@ -103,39 +109,20 @@ class Path:
         """A slate for each cause."""
         if not causes:
             return []
-        states = [cause.state for cause in causes]
-        now_s = np.array([state.latest_ms for state in states]) / 1000.0
-        vocabularies = self.knowledge.vocabularies
-        who = np.array([xxh3_64_intdigest(cause.key) for cause in causes], np.uint64)
-        asked = queries(states, who, now_s, vocabularies, self.settings.interest)
-        hidden = seen(states, asked, vocabularies.items)
-        lap("queries")
-        candidates = []
-        for source in self.knowledge.sources:
-            candidates.append(source.candidates(asked, self.settings.n_candidates))
-            lap(f"retrieve.{source.name}")
         slate_ids = [f"{cause.topic}-{cause.partition}-{cause.offset}" for cause in causes]
         slates = [xxh3_64_intdigest(slate_id.encode()) for slate_id in slate_ids]
-        ranked, considered = rank(
-            [(source.name, found) for source, found in zip(self.knowledge.sources, candidates, strict=True)],
-            asked,
-            hidden,
-            self.knowledge.attributes,
-            self.knowledge.known,
-            self.knowledge.rebuying.rebuyable,
-            self.settings.slate_length,
-            self.settings.rank,
-            self.learning.scorer if self.learning else self._fixed,
-            np.array(slates, np.uint64),
-        )
-        lap("rank")
+        states = [cause.state for cause in causes]
+        asked, _, _, ranked, considered = self._rank(states, [cause.key for cause in causes], slates, lap)
         model_version = self.model_version
         if self.learning:
             time_ms = np.array([cause.event.time_ms for cause in causes], np.int64)
-            self.learning.remember(slates, who.tolist(), time_ms, considered)
+            self.learning.remember(slates, asked.user.tolist(), time_ms, considered)
             lap("remember")
         explained = slate_items(
-            ranked, self._source_names, vocabularies.items.words, self.settings.rank.max_reasons
+            ranked,
+            self._source_names,
+            self.knowledge.vocabularies.items.words,
+            self.settings.rank.max_reasons,
         )
         served = [
             Served(
@@ -155,6 +142,52 @@ class Path:
         ]
         lap("explain")
         return served
+
+    def explain(
+        self, state: State, user_id: str, now_ms: int, item_id: str | None = None, *, every: bool = False
+    ) -> Explanation:
+        """Why the user sees what is in the slate that follows the latest event, and what became of ``item_id``.
+
+        Ranked is as ``serve`` does, at the event time of that event; ``now_ms`` is what ages are told by. Nothing is
+        remembered, nothing learned. With ``every``, all candidates are explained, not the slate's alone.
+        """
+        slate_id = latest_slate_id(state)
+        made = self._rank([state], [user_id.encode()], [xxh3_64_intdigest(slate_id.encode())], lambda _: None)
+        case = Case(state, now_ms, *made, self._scorer, self.knowledge, self.settings)
+        return explain(case, user_id, slate_id, self.model_version, item_id, every=every)
+
+    @property
+    def _scorer(self) -> Scorer:
+        return self.learning.scorer if self.learning else self._fixed
+
+    def _rank(
+        self, states: Sequence[State], keys: Sequence[bytes], slates: Sequence[int], lap: Lap
+    ) -> tuple[Queries, Seen, list[tuple[str, Candidates]], Ranked, Considered]:
+        """What N users are asked by, what is hidden, what the sources found, and what became of it."""
+        now_s = np.array([state.latest_ms for state in states]) / 1000.0
+        vocabularies = self.knowledge.vocabularies
+        who = np.array([xxh3_64_intdigest(key) for key in keys], np.uint64)
+        asked = queries(states, who, now_s, vocabularies, self.settings.interest)
+        hidden = seen(states, asked, vocabularies.items)
+        lap("queries")
+        found = []
+        for source in self.knowledge.sources:
+            found.append((source.name, source.candidates(asked, self.settings.n_candidates)))
+            lap(f"retrieve.{source.name}")
+        ranked, considered = rank(
+            found,
+            asked,
+            hidden,
+            self.knowledge.attributes,
+            self.knowledge.known,
+            self.knowledge.rebuying.rebuyable,
+            self.settings.slate_length,
+            self.settings.rank,
+            self._scorer,
+            np.array(slates, np.uint64),
+        )
+        lap("rank")
+        return asked, hidden, found, ranked, considered
 
 
 class _Example(NamedTuple):

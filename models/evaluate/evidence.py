@@ -66,6 +66,10 @@ class Listening:
         """See ``Scorer``."""
         return self._scorer.spread(features)
 
+    def weights_of(self, names: Sequence[str]) -> F32:
+        """See ``Scorer``."""
+        return self._scorer.weights_of(names)
+
 
 class _Said(NamedTuple):
     """Candidates of one user: (C,) indexes, and (C, n_sources) what each source said."""

@@ -227,7 +227,7 @@ def _features(
                     out[row, at + 10] = min(np.log(1.0 + history_times[u, p]), MAX_LOG)
                     break
             if n_dismissed:
-                out[row, at + 11] = _nearness(item, dismissed[u], category, brand, log_price)
+                out[row, at + 11] = nearness(item, dismissed[u], category, brand, log_price)
             at += 12
             for m in range(len(moment)):
                 out[row, at + m] = moment[m]
@@ -270,7 +270,7 @@ def _moment(now_s: float, n_session: int, n_history: int, query: int, segment: i
 
 
 @compiled
-def _nearness(item: int, dismissed: I32, category: I32, brand: I32, log_price: F32) -> float:
+def nearness(item: int, dismissed: I32, category: I32, brand: I32, log_price: F32) -> float:
     """Greatest similarity: half for one category, 0.3 for one brand, 0.2 for a close price; 1 for itself."""
     nearest = 0.0
     for other in dismissed:

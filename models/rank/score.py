@@ -35,6 +35,9 @@ class Scorer(Protocol):
     def spread(self, features: Features) -> F32:
         """(n,) standard deviations of the scores, as far as the scorer knows how little it knows."""
 
+    def weights_of(self, names: Sequence[str]) -> F32:
+        """(F,) of the features of these names: scores are in the order of ``w·x``."""
+
 
 @dataclass(frozen=True)
 class FixedWeights:
@@ -58,6 +61,14 @@ class FixedWeights:
     def spread(self, features: Features) -> F32:
         """(n,) zeros: what is fixed is certain."""
         return np.zeros(len(features.values), np.float32)
+
+    def weights_of(self, names: Sequence[str]) -> F32:
+        """(F,) ``w·x`` is the score itself: a source's weight goes to its ``score``."""
+        named, other = self.settings.source_weights, self.settings.default_weight
+        split = [name.partition(".") for name in names]
+        return np.array(
+            [named.get(s, other) if column == "score" else 0.0 for s, _, column in split], np.float32
+        )
 
     def _weights(self, features: Features) -> F32:
         named, other = self.settings.source_weights, self.settings.default_weight
@@ -101,3 +112,8 @@ class Linear:
         deviation = np.sqrt(np.square(features.values) @ np.square(self.deviations))
         spread: F32 = deviation / (np.float32(1.0) + np.exp(-raw))
         return spread
+
+    def weights_of(self, names: Sequence[str]) -> F32:
+        """(F,) those learned."""
+        assert list(names) == list(self.names), "weights were learned of other features"
+        return self.weights

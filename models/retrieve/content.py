@@ -249,6 +249,11 @@ class Content:
         for row in rows if np.isfinite(created_s) else []:
             introduce(self._boards, row, item, self._settings.new_item_weight, created_s, self._knobs.rate)
 
+    def terms_of(self, item: int) -> I32:
+        """(t,) the words that ``item`` is found by."""
+        terms: I32 = self._postings.tokens[item]
+        return terms[terms >= 0]
+
     def candidates(self, queries: Queries, k: int) -> Candidates:
         """Items that fit each user's tastes and words."""
         out = empty_lists(len(queries.now_s), k)

@@ -106,3 +106,6 @@ class TextSource(Protocol):
         """Take ``terms`` (t,), indexes in the token vocabulary, as the words of ``item``, in place of earlier
         ones.
         """
+
+    def terms_of(self, item: int) -> I32:
+        """(t,) the words that ``item`` is found by."""
