@@ -25,6 +25,7 @@ COMMANDS = {
     "ope": ("streams.commands.ope", "Estimate what another policy would have earned."),
     "replay": ("streams.commands.replay", "Send a shop's event log to the topics."),
     "mapping": ("streams.commands.mapping", "Guess, list and show what the columns of a log mean."),
+    "explain": ("streams.commands.explain", "Tell why a user sees these items."),
     "doctor": ("streams.commands.doctor", "Tell what is amiss, and the remedy."),
     "watch": ("streams.commands.watch", "Print what comes on a topic."),
     "state": ("streams.commands.state", "Show what is remembered of users."),

@@ -108,7 +108,7 @@ def _recommenders(plan: Plan, folder: Path) -> list[Recommender]:
         OfPath(
             PurePath(settings.path()),
             name,
-            _states(folder / str(number)),
+            states_on_disk(folder / str(number)),
             plan.update_every_s,
         )
         for number, (name, settings) in enumerate(plan.settings.items())
@@ -118,7 +118,7 @@ def _recommenders(plan: Plan, folder: Path) -> list[Recommender]:
     return made
 
 
-def _states(folder: Path) -> MutableMapping[bytes, bytes]:
+def states_on_disk(folder: Path) -> MutableMapping[bytes, bytes]:
     """On disk, so that a log of any size is evaluated in bounded memory."""
     states: Any = Rdict(str(folder), Options(raw_mode=True), access_type=AccessType.read_write())
     return states  # type: ignore[no-any-return]

@@ -40,6 +40,7 @@ from streams.engine.outbox import Outbox, Parcel
 from streams.engine.state import StateTable
 from streams.engine.transport import Fetched, RecordBatch, RecordBatchSchema
 from streams.errors import RilletError
+from streams.explain.answer import Answerer
 from streams.follow import FollowedRecord, Follower
 from streams.publish import Publisher, slate_record
 from streams.quality import QualityBook
@@ -81,6 +82,9 @@ class Flow:
         self.followers = self._followers()
         self.publisher = Publisher(
             self.path.knowledge, self.outbox, settings.publish, settings.topics.partitions, self.owns
+        )
+        self.explain = Answerer(
+            self.path, self.interest.load, settings.topics.partitions, self.owns, self.missing
         )
         self._ingest_catalog = IngestCatalog(settings.ingest)
         self._sequence = OffsetSequence(self.app.transport.guard)

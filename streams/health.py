@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics over HTTP, on loopback unless told otherwise."""
+"""Liveness, readiness, metrics and explanations over HTTP, on loopback unless told otherwise."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,24 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from streams.explain.answer import Answer
+
 
 class Health:
-    """``/livez`` answers while the event loop turns, ``/readyz`` tells what is missing, ``/metrics`` all counts."""
+    """``/livez`` answers while the event loop turns, ``/readyz`` tells what is missing, ``/metrics`` all counts.
 
-    def __init__(self, missing: Callable[[], list[str]], refresh: Callable[[], None]) -> None:
+    ``explain`` answers ``/explain?user=U&item=I``; without it there is no such path.
+    """
+
+    def __init__(
+        self,
+        missing: Callable[[], list[str]],
+        refresh: Callable[[], None],
+        explain: Callable[[str, str | None], Answer] | None = None,
+    ) -> None:
         self._missing = missing
         self._refresh = refresh
+        self._explain = explain
         self._started = time.monotonic()
         self._runner: web.AppRunner | None = None
 
@@ -22,6 +33,8 @@ class Health:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
+        if self._explain is not None:
+            app.router.add_get("/explain", self._explained)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
@@ -43,3 +56,8 @@ class Health:
     async def _metrics(self, _: web.Request) -> web.Response:
         self._refresh()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _explained(self, request: web.Request) -> web.Response:
+        assert self._explain is not None, "there is no route without it"
+        status, body = self._explain(request.query.get("user", ""), request.query.get("item"))
+        return web.Response(status=status, body=body, content_type="application/json")

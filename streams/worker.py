@@ -54,7 +54,7 @@ def run(settings: Settings) -> int:
     log.info("kernels_ready seconds=%.1f", time.monotonic() - started)
     _wait_for_broker(settings)
     flow = Flow(settings, _crash)
-    health = Health(flow.missing, flow.refresh_gauges)
+    health = Health(flow.missing, flow.refresh_gauges, flow.explain)
 
     @flow.app.task  # type: ignore[untyped-decorator]
     async def serve_health() -> None:
