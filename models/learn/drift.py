@@ -73,5 +73,9 @@ class Drift:
             name: drift.ADWIN(delta=settings.delta) for name in (LOSS, *(name for name, _ in self._columns))
         }
         self._page_hinkley = drift.PageHinkley(
-            min_instances=settings.rest, delta=settings.tolerance, threshold=settings.threshold, mode="up"
+            min_instances=settings.rest,
+            delta=settings.tolerance,
+            threshold=settings.threshold,
+            alpha=1.0,  # what forgets rises from its own minimum, as if the loss did
+            mode="up",
         )
