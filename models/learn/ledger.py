@@ -7,7 +7,7 @@ parameter server would sum them (Li et al., OSDI 2014). A new base has a higher 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -29,6 +29,12 @@ class Entry(msgspec.Struct, array_like=True):
     arrays: dict[str, bytes]
 
 
+class _Part(NamedTuple):
+    epoch: int
+    n_learned: int
+    arrays: Parameters
+
+
 class Ledger:
     """Of scorers over features ``names`` (F,), each with its first parameters as base."""
 
@@ -36,23 +42,22 @@ class Ledger:
         self._names = names
         self._base = {name: dict(base) for name, base in bases.items()}
         self._epoch = dict.fromkeys(bases, 0)
-        self._parts: dict[tuple[str, int], dict[str, np.ndarray]] = {}
-        self._learned: dict[tuple[str, int], int] = {}
+        self._parts: dict[tuple[str, int], _Part] = {}
+        """By scorer and partition; one of a later epoch waits for its base."""
         self._changed: set[tuple[str, int]] = set()
         self.n_foreign = 0
-        """Records left out because they are of other features."""
+        """Records left out because they are of other features, or none at all."""
 
     def total(self, estimator: str) -> Parameters:
         """Base and all parts."""
         total: Parameters = self._base[estimator]
-        for (name, _), part in sorted(self._parts.items(), key=lambda item: item[0]):
-            if name == estimator:
-                total = added(total, part)
+        for part in self._current(estimator):
+            total = added(total, part.arrays)
         return total
 
     def n_learned(self, estimator: str) -> int:
         """Lists learned since the base, by all."""
-        return sum(n for (name, _), n in self._learned.items() if name == estimator)
+        return sum(part.n_learned for part in self._current(estimator))
 
     def epoch(self, estimator: str) -> int:
         """How often the base was replaced."""
@@ -60,10 +65,11 @@ class Ledger:
 
     def add(self, estimator: str, partition: int, step: Parameters, n: int) -> None:
         """``n`` lists of a partition taught this ``step``."""
-        place = estimator, partition
-        self._parts[place] = added(self._parts.get(place, {}), step)
-        self._learned[place] = self._learned.get(place, 0) + n
-        self._changed.add(place)
+        place, epoch = (estimator, partition), self._epoch[estimator]
+        before = self._parts.get(place, _Part(epoch, 0, {}))
+        if before.epoch == epoch:
+            self._parts[place] = _Part(epoch, before.n_learned + n, added(before.arrays, step))
+            self._changed.add(place)
 
     def rebase(self, estimator: str, base: Parameters) -> tuple[bytes, bytes]:
         """Start over from ``base``; the record that makes all others do so."""
@@ -75,39 +81,65 @@ class Ledger:
         for estimator, partition in sorted(self._changed):
             place = estimator, partition
             key = f"{PART}/{estimator}/{partition}".encode()
-            yield key, self._encoded(self._epoch[estimator], self._learned[place], self._parts[place])
+            yield key, self._encoded(*self._parts[place])
         self._changed.clear()
 
     def apply(self, key: bytes, value: bytes) -> str | None:
         """Take in a record of any worker, this one's included; the scorer whose parameters changed."""
-        what, _, rest = key.decode().partition("/")
-        estimator, _, partition = rest.partition("/")
-        entry = msgspec.msgpack.decode(value, type=Entry)
-        if entry.version != VERSION or entry.features != self._names or estimator not in self._base:
+        read = self._read(key, value)
+        if read is None:
             self.n_foreign += 1
             return None
-        arrays = {name: np.frombuffer(data, "<f8") for name, data in entry.arrays.items()}
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            self.n_foreign += 1
-            return None
-        if what == BASE:
-            if entry.epoch <= self._epoch[estimator]:
+        estimator, partition, (epoch, n_learned, arrays) = read
+        if partition is None:
+            if epoch <= self._epoch[estimator]:
                 return None
-            self._start(estimator, entry.epoch, arrays)
+            self._start(estimator, epoch, arrays)
             return estimator
-        place = estimator, int(partition)
-        if entry.epoch != self._epoch[estimator] or entry.n_learned <= self._learned.get(place, 0):
+        place, now = (estimator, partition), self._epoch[estimator]
+        if (epoch, n_learned) <= self._parts.get(place, _Part(now, 0, {}))[:2]:
             return None
-        self._parts[place], self._learned[place] = arrays, entry.n_learned
+        self._parts[place] = _Part(epoch, n_learned, arrays)
         self._changed.discard(place)
-        return estimator
+        return estimator if epoch == now else None
+
+    def _current(self, estimator: str) -> list[_Part]:
+        """Parts of a scorer by partition."""
+        epoch = self._epoch[estimator]
+        parts = sorted((place, part) for place, part in self._parts.items() if place[0] == estimator)
+        return [part for _, part in parts if part.epoch == epoch]
+
+    def _read(self, key: bytes, value: bytes) -> tuple[str, int | None, _Part] | None:
+        """Scorer, partition, none for a base, and content of a record, none where it is not of these scorers."""
+        try:
+            estimator, partition = _place(key.decode())
+            entry = msgspec.msgpack.decode(value, type=Entry)
+            arrays = {name: np.frombuffer(data, "<f8") for name, data in entry.arrays.items()}
+        except (ValueError, msgspec.DecodeError, RecursionError):
+            return None
+        if entry.version != VERSION or entry.features != self._names or estimator not in self._base:
+            return None
+        shapes = {name: array.shape for name, array in arrays.items() if np.isfinite(array).all()}
+        if shapes != {name: values.shape for name, values in self._base[estimator].items()}:
+            return None
+        return estimator, partition, _Part(entry.epoch, entry.n_learned, arrays)
 
     def _start(self, estimator: str, epoch: int, base: Parameters) -> None:
         self._epoch[estimator], self._base[estimator] = epoch, dict(base)
-        for place in [place for place in self._parts if place[0] == estimator]:
-            del self._parts[place], self._learned[place]
-            self._changed.discard(place)
+        self._parts = {
+            place: part for place, part in self._parts.items() if place[0] != estimator or part.epoch >= epoch
+        }
+        self._changed = {place for place in self._changed if place[0] != estimator}
 
     def _encoded(self, epoch: int, n_learned: int, parameters: Parameters) -> bytes:
         arrays = {name: np.asarray(values, "<f8").tobytes() for name, values in parameters.items()}
         return msgspec.msgpack.encode(Entry(self._names, VERSION, epoch, n_learned, arrays))
+
+
+def _place(key: str) -> tuple[str, int | None]:
+    match key.split("/"):
+        case [what, estimator] if what == BASE:
+            return estimator, None
+        case [what, estimator, partition] if what == PART:
+            return estimator, int(partition)
+    raise ValueError(f"{key!r} names neither a base nor a part")

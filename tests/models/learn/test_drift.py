@@ -16,7 +16,7 @@ Lists = tuple[np.ndarray, np.ndarray]
 
 
 def stream(n: int, rng: np.random.Generator, loss: float = 0.0, knn: float = 0.0) -> Lists:
-    """Losses of mean 3 and deviation 1.34, as of long lists; scores that are often 0. ``loss`` and ``knn`` move them."""
+    """Losses of mean 3 and deviation 1.34, and scores that are often 0. ``loss`` and ``knn`` move them."""
     losses = rng.gamma(5.0, 0.6, n) + loss
     features = rng.random((n, len(NAMES))) * (rng.random((n, len(NAMES))) < 0.4)
     features[:, 1] += knn
