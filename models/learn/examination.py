@@ -27,13 +27,10 @@ class Examination:
         self._squares = np.ones(n_places)
 
     @property
-    def chances(self) -> F64:
-        """(K,) chance of each place against the first one's."""
-        return np.asarray(np.exp(self._bias - self._bias[0]))
-
-    def weights(self, places: np.ndarray) -> F32:
-        """Inverse of the chances of ``places``, capped."""
-        return np.asarray(np.minimum(1.0 / self.chances[places], self._max_weight), np.float32)
+    def chances(self) -> F32:
+        """(K,) chance of each place against the first one's, at least one over the greatest weight."""
+        chances = np.exp(self._bias - self._bias[0])
+        return np.asarray(np.maximum(chances, 1.0 / self._max_weight), np.float32)
 
     def learn(self, groups: Groups, weights: F32) -> None:
         """Take lists from which something was chosen, with the ``weights`` (F,) that scorers have for them."""

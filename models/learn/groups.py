@@ -29,6 +29,10 @@ class Groups(NamedTuple):
     """(G,) 1 when the list was learned before as not wanted, so that the target is now to be corrected."""
     sampled: U8
     """(G,) 1 for the users that the slow learners learn from."""
+    seen: U8
+    """(G,) 1 when the user saw the list, and may want nothing of it."""
+    chances: F32
+    """(G, K) that the place of a candidate is looked at, against the first one's; all 1 for lists not seen."""
 
     def features(self, g: int, rows: I32 | slice) -> F32:
         """(m, F) of some candidates of one list."""
@@ -48,4 +52,6 @@ def no_groups(k: int, f: int) -> Groups:
         np.empty(0, np.float32),
         np.empty(0, np.uint8),
         np.empty(0, np.uint8),
+        np.empty(0, np.uint8),
+        np.empty((0, k), np.float32),
     )

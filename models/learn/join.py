@@ -1,8 +1,8 @@
 """Outcomes meet the slates that they belong to, by event time. It teaches nobody; that is ``learning``.
 
-An interaction that names a slate belongs to it; else to the user's slate that was last seen, if that shows the item and
-is no older than the window; else to the slate served last, as the next thing that its user wanted. A slate is answered
-by what comes after it, and beyond the window by the first such interaction only.
+An interaction that names a slate of its user belongs to it; else to the user's slate that was last seen, if that shows
+the item and is no older than the window; else to the slate served last, as the next thing that its user wanted. A slate
+is answered by what comes after it, and beyond the window by the first such interaction only.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,8 +14,8 @@ from xxhash import xxh3_64_intdigest
 
 from models.interest.evidence import touches
 from models.interest.settings import InterestSettings
-from models.kinds import Kind
-from models.learn.groups import Groups
+from models.kinds import WEIGHTS, Kind
+from models.learn.groups import I16, Groups
 from models.learn.pending import NONE, Pending
 from models.learn.settings import LearnSettings
 from schemas.events import AnyEvent, Browse, Dismiss, Impression, ItemFeedback
@@ -39,7 +39,7 @@ class Label(NamedTuple):
     attributed: bool
     """The slate was seen, and the item chosen from it."""
     corrects: bool
-    """The list had been shown, and learned as not wanted."""
+    """The list had been shown, and this candidate learned as not wanted."""
     user: int
     partition: int
     time_ms: int
@@ -73,11 +73,14 @@ class Joiner:
     def join(self, events: Iterable[tuple[int, AnyEvent]]) -> Joined:
         """Labels of (partition, event), each event new and in the order of arrival."""
         labels: list[Label] = []
+        lists: list[tuple[I16, int]] = []  # features and length, before a later event changes the slot
         for partition, event in events:
             user = xxh3_64_intdigest(event.user_id.encode())
             if user in self._pending.latest:
-                labels += self._labels(partition, event, user)
-        return self._gathered(labels)
+                found = self._labels(partition, event, user)
+                labels += found
+                lists += [self._list(label) for label in found if _teaches(label)]
+        return _gathered(labels, lists, self._pending.slots.x[:0], self._sampled)
 
     def _labels(self, partition: int, event: AnyEvent, user: int) -> list[Label]:
         if isinstance(event, Impression):
@@ -88,7 +91,7 @@ class Joiner:
         for touch in touches(event, self._interest):
             reward = self._rewards[touch.kind]
             if touch.kind is Kind.DWELL:
-                reward *= touch.weight
+                reward *= touch.weight / WEIGHTS[Kind.DWELL]
             if reward > 0.0:
                 found += self._wanted(partition, event, user, touch.item_id, touch.kind, reward)
         return found
@@ -96,20 +99,21 @@ class Joiner:
     def _shown(self, partition: int, event: Impression, user: int) -> list[Label]:
         pending = self._pending
         items = [self._index(item) for item in event.item_ids]
-        slate = _hash(event.slate_id) if event.slate_id else _hash(event.event_id)
-        slot = pending.by_slate.get(slate, NONE)
+        name = event.slate_id or event.event_id
+        slot = self._named(name, user)
         if slot == NONE:
             slot = pending.latest[user]
-            if not self._answers(slot, event.time_ms) or event.slate_id:
+            if event.slate_id or not self._answers(slot, event.time_ms):
                 return []
-            slot = pending.shown_list(slot, slate, items, event.time_ms)
+            slot = pending.shown_list(slot, _hash(name), items, event.time_ms)
         else:
-            n = pending.slots.shown[slot]
-            places = [p for p in (pending.place(slot, item) for item in items) if 0 <= p < n]
-            pending.slots.shown[slot] = max(places, default=-1) + 1
+            places = [p for p in (pending.place(slot, item) for item in items) if p < pending.served[slot]]
+            before = int(pending.slots.shown[slot]) if pending.was_shown[slot] else 0
+            pending.slots.shown[slot] = max(before, max(places) + 1)
         if slot == NONE or pending.slots.shown[slot] == 0:
             return []
-        first = pending.seen.get(user) != slot
+        first = not pending.was_shown[slot]
+        pending.was_shown[slot] = True
         pending.seen[user] = slot
         label = Label(slot, NONE, Kind.IMPRESSION, NONE, 1.0, True, False, user, partition, event.time_ms)
         return [label] if first else []
@@ -122,57 +126,87 @@ class Joiner:
         if slot == NONE:
             return []
         pending = self._pending
+        pending.answered[slot] = True
+        corrects = attributed and bool(pending.was_shown[slot])
         place = pending.place(slot, item)
         if place >= 0:
             before = float(pending.slots.rewarded[slot, place])
-            pending.slots.rewarded[slot, place] = max(before, reward)
-            reward -= max(before, 0.0) if kind is not Kind.DISMISS else 0.0
-            if reward <= 0.0:
+            if kind is Kind.DISMISS:
+                taught, now = reward if before >= 0.0 else 0.0, -reward
+            else:
+                taught, now = reward - max(before, 0.0), max(before, reward)
+            pending.slots.rewarded[slot, place] = now
+            pending.chosen[slot, place] |= attributed and kind is not Kind.DISMISS
+            if taught <= 0.0:
                 return []
-        corrects = attributed and pending.seen.get(user) == slot
+            reward, corrects = taught, corrects and before == 0.0
         return [Label(slot, place, kind, item, reward, attributed, corrects, user, partition, event.time_ms)]
 
     def _slot(self, event: AnyEvent, user: int, item: int) -> tuple[int, bool]:
         """The slate that the event answers, and whether the item was chosen from it."""
         pending = self._pending
         slate_id = event.slate_id if isinstance(event, ItemFeedback | Browse) else None
-        if slate_id and (slot := pending.by_slate.get(_hash(slate_id), NONE)) != NONE:
+        if slate_id and (slot := self._named(slate_id, user)) != NONE:
             return slot, 0 <= pending.place(slot, item) < pending.slots.shown[slot]
         seen = pending.seen.get(user, NONE)
         if (
             seen != NONE
             and 0 <= event.time_ms - pending.time_ms[seen] <= self._window_ms
-            and 0 <= pending.place(seen, item) < pending.slots.shown[seen]
+            and self._chosen(seen, item)
         ):
             return seen, True
         latest = pending.latest[user]
         return (latest, False) if self._answers(latest, event.time_ms) else (NONE, False)
+
+    def _chosen(self, slot: int, item: int) -> bool:
+        """Whether an interaction that names no slate is with what was chosen from this one.
+
+        A shop that names the slates it shows also names those that are chosen from: only what follows is left unnamed.
+        """
+        place = self._pending.place(slot, item)
+        if not 0 <= place < self._pending.slots.shown[slot]:
+            return False
+        return bool(self._pending.chosen[slot, place] or not self._pending.ours[slot])
 
     def _answers(self, slot: int, time_ms: int) -> bool:
         """Whether what happens now can be the answer to the slate in the slot."""
         after_ms = time_ms - self._pending.time_ms[slot]
         if after_ms < 0:
             return False
-        return bool(after_ms <= self._window_ms or not self._pending.slots.rewarded[slot].any())
+        return bool(after_ms <= self._window_ms or not self._pending.answered[slot])
 
-    def _gathered(self, labels: list[Label]) -> Joined:
-        of = [i for i, label in enumerate(labels) if label.place >= 0 or label.kind is Kind.IMPRESSION]
-        taught = [labels[i] for i in of]
-        slots = np.array([label.slot for label in taught], np.int64)
-        seen = np.array([label.attributed for label in taught], np.bool_)
-        pending = self._pending.slots
-        groups = Groups(
-            x=pending.x[slots],
-            n=np.where(seen, pending.shown[slots], pending.n[slots]),
-            target=np.array([label.place for label in taught], np.int32),
-            weight=np.array(
-                [-label.reward if label.kind is Kind.DISMISS else label.reward for label in taught],
-                np.float32,
-            ),
-            learned=np.array([label.corrects for label in taught], np.uint8),
-            sampled=np.array([label.user % SAMPLE_BITS < self._sampled for label in taught], np.uint8),
-        )
-        return Joined(labels, groups, of)
+    def _named(self, slate_id: str, user: int) -> int:
+        """The slot of the user's slate of that name."""
+        slot = self._pending.by_slate.get(_hash(slate_id), NONE)
+        return slot if slot != NONE and self._pending.user_of[slot] == user else NONE
+
+    def _list(self, label: Label) -> tuple[I16, int]:
+        slots = self._pending.slots
+        n = (slots.shown if label.attributed else slots.n)[label.slot]
+        return slots.x[label.slot].copy(), int(n)
+
+
+def _teaches(label: Label) -> bool:
+    return label.place >= 0 or label.kind is Kind.IMPRESSION
+
+
+def _gathered(labels: list[Label], lists: list[tuple[I16, int]], none: I16, sampled: int) -> Joined:
+    of = [i for i, label in enumerate(labels) if _teaches(label)]
+    taught = [labels[i] for i in of]
+    groups = Groups(
+        x=np.stack([x for x, _ in lists]) if lists else none,
+        n=np.array([n for _, n in lists], np.int32),
+        target=np.array([label.place for label in taught], np.int32),
+        weight=np.array(
+            [-label.reward if label.kind is Kind.DISMISS else label.reward for label in taught],
+            np.float32,
+        ),
+        learned=np.array([label.corrects for label in taught], np.uint8),
+        seen=np.array([label.attributed for label in taught], np.uint8),
+        chances=np.ones((len(lists), none.shape[1]), np.float32),
+        sampled=np.array([label.user % SAMPLE_BITS < sampled for label in taught], np.uint8),
+    )
+    return Joined(labels, groups, of)
 
 
 def _hash(slate_id: str) -> int:

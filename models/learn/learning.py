@@ -136,7 +136,7 @@ class Learning:
         judged = {name: judge(groups, weights) for name, weights in self._weights.items()}
         champion = self.champion
         if len(groups.n):
-            groups = self._debiased(joined, self._weights[champion])
+            groups = self._weighed(joined, self._weights[champion])
             partitions = np.array([joined.labels[i].partition for i in joined.of])
             happenings += self._watch(groups, judged[champion], int(partitions[0]))
             for name in self.estimators:
@@ -198,17 +198,17 @@ class Learning:
         self.promote(best)
         return [Happening("promotion", best, f"NDCG {gain:+.4f} on {sums.n:.0f} lists against {before}")]
 
-    def _debiased(self, joined: Joined, weights: F32) -> Groups:
-        """Choices from seen slates weigh more the less likely their place is looked at."""
+    def _weighed(self, joined: Joined, weights: F32) -> Groups:
+        """With the chances that places are looked at; what came about elsewhere weighs less for users who see slates."""
         groups = joined.groups
-        seen = np.array([joined.labels[i].attributed for i in joined.of], np.bool_)
+        labels = [joined.labels[i] for i in joined.of]
+        seen = np.array([label.attributed for label in labels], np.bool_)
+        elsewhere = np.array([label.user in self.pending.seen for label in labels], np.bool_) & ~seen
+        factor = np.where(elsewhere, np.float32(self.settings.elsewhere), np.float32(1.0))
         chosen = np.flatnonzero(seen & (groups.target >= 0) & (groups.weight > 0.0))
-        if not len(chosen):
-            return groups
-        factor = np.ones(len(groups.n), np.float32)
-        factor[chosen] = self.examination.weights(groups.target[chosen])
         self.examination.learn(groups.of(chosen), weights)
-        return groups._replace(weight=groups.weight * factor)
+        chances = np.where(seen[:, None], self.examination.chances, np.float32(1.0))
+        return groups._replace(weight=groups.weight * factor, chances=chances)
 
     def _teach(self, name: str, groups: Groups, partitions: np.ndarray) -> list[Happening]:
         happenings = []

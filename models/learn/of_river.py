@@ -2,7 +2,8 @@
 
 Slower than the listwise scorer by an order of magnitude, so they learn from a share of the users. What was shown is
 taken as not wanted at once; when it turns out otherwise, that is taken back and the opposite learned (delayed feedback:
-Ktena et al., RecSys 2019, whose fake negatives these are).
+Ktena et al., RecSys 2019, whose fake negatives these are). What was chosen from a place that is seldom looked at counts
+by the inverse of that chance (Joachims et al., WSDM 2017).
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +50,8 @@ class OfRiver:
     def learn(self, groups: Groups) -> None:
         """See ``Estimator``."""
         for g in range(len(groups.n)):
-            target, n, weight = int(groups.target[g]), int(groups.n[g]), float(groups.weight[g])
+            target, n = int(groups.target[g]), int(groups.n[g])
+            weight = float(groups.weight[g] / groups.chances[g, target])
             others = self._spread_out(n, target)
             rows = np.array([*others, target] if target >= 0 else others, np.int32)
             x = [self._named(row) for row in groups.features(g, rows)]

@@ -45,6 +45,16 @@ class Pending:
             np.zeros((n_slots, kept), np.float32),
         )
         self.time_ms = np.zeros(n_slots, np.int64)
+        self.served: I32 = np.zeros(n_slots, np.int32)
+        """(M,) how long the slate is, whatever is known to have been shown of it."""
+        self.was_shown = np.zeros(n_slots, np.bool_)
+        """(M,) whether the slate is known to have been shown."""
+        self.answered = np.zeros(n_slots, np.bool_)
+        """(M,) whether anything came of the slate."""
+        self.ours = np.zeros(n_slots, np.bool_)
+        """(M,) whether it is a slate that was served, and no list of the shop's own."""
+        self.chosen = np.zeros((n_slots, kept), np.bool_)
+        """(M, K) whether the candidate was chosen from the list as it was shown."""
         self.slate_of: list[int | None] = [None] * n_slots
         self.user_of = [0] * n_slots
         self.by_slate: dict[int, int] = {}
@@ -66,27 +76,33 @@ class Pending:
         rows: I64,
     ) -> None:
         """Keep N slates: ``rows`` (N, S) of the candidates, -1 padded, with ``values`` (n, F) and ``scores`` (n,)."""
-        at = np.array([self._take() for _ in slates], np.int64)
-        for slot, slate, user in zip(at.tolist(), slates, users, strict=True):
-            self._name(slot, slate, user)
-            self.latest[user] = slot
+        at = np.empty(len(slates), np.int64)
+        for row, (slate, user) in enumerate(zip(slates, users, strict=True)):
+            at[row] = self._take()
+            self._name(int(at[row]), slate, user)
+            self.latest[user] = int(at[row])
         self.time_ms[at] = time_ms
+        self.ours[at], self.chosen[at] = True, False
         _keep(merged.starts, merged.items, values, scores, rows, at, *self.slots)
+        self.served[at] = self.slots.shown[at]
 
     def shown_list(self, slot: int, slate: int, items: list[int], time_ms: int) -> int:
-        """A slot for a list of the shop's own: those of its ``items`` that were candidates of ``slot``."""
-        kept = self.slots.items[slot, : self.slots.n[slot]].tolist()
-        places = [kept.index(item) for item in items if item in kept]
-        to = self._take()
-        if to == slot:
+        """A slot for a list of the shop's own: those of its ``items`` that were candidates of ``slot``.
+
+        -1 where none of them was, or where that slot is the one to make room.
+        """
+        places = [place for item in dict.fromkeys(items) if (place := self.place(slot, item)) >= 0]
+        if not places or slot == self._next:
             return NONE
+        to = self._take()
         slots = self.slots
         slots.x[to, : len(places)] = slots.x[slot, places]
         slots.items[to, : len(places)] = slots.items[slot, places]
         slots.items[to, len(places) :] = -1
-        slots.n[to] = slots.shown[to] = len(places)
+        slots.n[to] = slots.shown[to] = self.served[to] = len(places)
         slots.rewarded[to] = 0.0
         self.time_ms[to] = time_ms
+        self.ours[to], self.chosen[to] = False, False
         self._name(to, slate, self.user_of[slot])
         return to
 
@@ -102,7 +118,8 @@ class Pending:
     @property
     def size_bytes(self) -> int:
         """Memory held at most; pages are only taken as the ring fills."""
-        return sum(column.nbytes for column in self.slots)
+        of_slots = self.time_ms, self.served, self.was_shown, self.answered, self.ours, self.chosen
+        return sum(column.nbytes for column in (*self.slots, *of_slots))
 
     def _take(self) -> int:
         slot = self._next
@@ -118,6 +135,7 @@ class Pending:
 
     def _name(self, slot: int, slate: int, user: int) -> None:
         self.slate_of[slot], self.user_of[slot] = slate, user
+        self.was_shown[slot] = self.answered[slot] = False
         self.by_slate[slate] = slot
 
 

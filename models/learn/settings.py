@@ -64,6 +64,10 @@ class LearnSettings(BaseModel):
     rewards: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
         default_factory=_rewards, description="what an interaction counts, by its kind; 0 teaches nothing"
     )
+    elsewhere: Share = Field(
+        0.02,
+        description="what an outcome counts that no slate brought about, for users who are known to see slates",
+    )
     window_s: Positive = Field(
         1_800.0, description="seconds after a slate in which an interaction is its outcome"
     )
@@ -78,7 +82,9 @@ class LearnSettings(BaseModel):
         (), description="chance that a shopper looks at each place of a slate, first to last; empty: learned"
     )
     max_propensity_weight: float = Field(
-        10.0, ge=1.0, description="most that a rarely examined place multiplies an outcome"
+        10.0,
+        ge=1.0,
+        description="most that an outcome counts for coming from a place that is seldom looked at",
     )
     refresh_s: float = Field(
         0.0, ge=0.0, description="seconds of event time after which what was learned serves; 0 at once"

@@ -46,6 +46,9 @@ OF_PAIR: Final = {
     "same_brand": "of the brand of the session's last item",
     "price_step": "distance of log(1 + price) from the session's last item, at most 2",
     "in_session": "1 / (1 + place in the session), newest item first",
+    "current": "1 for the session's last item itself",
+    "again": "1 where the session holds the item",
+    "again_late": "the same, times log(1 + items in the session), over log 16",
     "in_history": "1 / (1 + place in the history), newest item first",
     "history_age": "2 to the power of minus the days since the user's last interaction with it",
     "history_times": "log(1 + remembered interactions of the user with it), at most 3.9",
@@ -73,6 +76,7 @@ WEEK_S: Final = 604_800.0
 MAX_GAP: Final = 2.0
 MAX_LOG: Final = 3.9
 """All columns lie within -4 and 4: learners keep them as sixteen bits."""
+LOG_16: Final = 2.772588722239781
 LOG_100: Final = 4.605170185988092
 LOG_256: Final = 5.545177444479562
 LOG_SHARES: Final = 20.0
@@ -219,16 +223,19 @@ def _features(
             for p in range(n_session):
                 if session[u, p] == item:
                     out[row, at + 7] = 1.0 / (1.0 + p)
+                    out[row, at + 8] = p == 0
+                    out[row, at + 9] = 1.0
+                    out[row, at + 10] = min(np.log(1.0 + n_session) / LOG_16, MAX_LOG)
                     break
             for p in range(n_history):
                 if history[u, p] == item:
-                    out[row, at + 8] = 1.0 / (1.0 + p)
-                    out[row, at + 9] = 2.0 ** (-max(history_age_s[u, p], 0.0) / DAY_S)
-                    out[row, at + 10] = min(np.log(1.0 + history_times[u, p]), MAX_LOG)
+                    out[row, at + 11] = 1.0 / (1.0 + p)
+                    out[row, at + 12] = 2.0 ** (-max(history_age_s[u, p], 0.0) / DAY_S)
+                    out[row, at + 13] = min(np.log(1.0 + history_times[u, p]), MAX_LOG)
                     break
             if n_dismissed:
-                out[row, at + 11] = nearness(item, dismissed[u], category, brand, log_price)
-            at += 12
+                out[row, at + 14] = nearness(item, dismissed[u], category, brand, log_price)
+            at += 15
             for m in range(len(moment)):
                 out[row, at + m] = moment[m]
 

@@ -8,7 +8,13 @@ from models.learn.groups import SCALE, Groups
 Rows = Sequence[Sequence[float]]
 
 
-def _lists(*lists: tuple[Rows, int, float], learned: Sequence[int] = (), k: int = 0, f: int = 0) -> Groups:
+def _lists(
+    *lists: tuple[Rows, int, float],
+    learned: Sequence[int] = (),
+    seen: Sequence[int] = (),
+    k: int = 0,
+    f: int = 0,
+) -> Groups:
     width = max([k, *(len(rows) for rows, _, _ in lists)])
     n_features = f or max(len(row) for rows, _, _ in lists for row in rows)
     x = np.zeros((len(lists), width, n_features), np.int16)
@@ -21,6 +27,8 @@ def _lists(*lists: tuple[Rows, int, float], learned: Sequence[int] = (), k: int 
         np.array([weight for _, _, weight in lists], np.float32),
         np.array(learned or [0] * len(lists), np.uint8),
         np.ones(len(lists), np.uint8),
+        np.array(seen or [0] * len(lists), np.uint8),
+        np.ones((len(lists), width), np.float32),
     )
 
 
