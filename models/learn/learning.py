@@ -199,7 +199,7 @@ class Learning:
         return [Happening("promotion", best, f"NDCG {gain:+.4f} on {sums.n:.0f} lists against {before}")]
 
     def _weighed(self, joined: Joined, weights: F32) -> Groups:
-        """With the chances that places are looked at; what came about elsewhere weighs less for users who see slates."""
+        """With the chances of places; what came about elsewhere weighs less for users who see slates."""
         groups = joined.groups
         labels = [joined.labels[i] for i in joined.of]
         seen = np.array([label.attributed for label in labels], np.bool_)
