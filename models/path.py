@@ -165,6 +165,7 @@ class Path:
     ) -> tuple[Queries, Seen, list[tuple[str, Candidates]], Ranked, Considered]:
         """What N users are asked by, what is hidden, what the sources found, and what became of it."""
         now_s = np.array([state.latest_ms for state in states]) / 1000.0
+        self.knowledge.promotions.refresh(float(now_s.max()))
         vocabularies = self.knowledge.vocabularies
         who = np.array([xxh3_64_intdigest(key) for key in keys], np.uint64)
         asked = queries(states, who, now_s, vocabularies, self.settings.interest)

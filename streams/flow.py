@@ -8,7 +8,7 @@
                                           │         ├─► events.dead-letter
                                           ▼         └─► table quality (+ changelog), metrics.quality, now and then
                                      Path.serve ──────► recommendations.user
-    catalog.items ──► follower ──► KnowledgeBase
+    catalog.*  ──► follower ──► KnowledgeBase
     KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
 
 A fetch is acknowledged when all it caused is on the broker; only then may its offsets be committed.
@@ -30,7 +30,6 @@ from models.knowledge import facts as knowledge_facts
 from models.path import Path, Served
 from models.quality.codec import is_older as profiles_are_older
 from schemas import topics
-from schemas.catalog import Promotion
 from streams import metrics
 from streams.acknowledge import Acknowledger
 from streams.app import faust_app
@@ -183,14 +182,18 @@ class Flow:
         consumer = self.settings.kafka.client_conf()
         return [
             Follower(consumer, [topics.ITEMS], self._apply_catalogue, self._crash),
+            Follower(consumer, [topics.PROMOTIONS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.INTERACTIONS], self._apply_facts, self._crash),
             Follower(consumer, [topics.PARAMETERS], self._apply_parameters, self._crash),
         ]
 
     def _apply_catalogue(self, records: Sequence[FollowedRecord]) -> None:
         ingested = self._ingest_catalog(records)
-        changes = [(c.id, c.entry) for c in ingested.changes if not isinstance(c.entry, Promotion)]
-        self.path.knowledge.describe(changes)
+        changes = [(change.id, change.entry) for change in ingested.changes]
+        if records[0].topic == topics.PROMOTIONS:
+            self.path.knowledge.promotions.apply(changes)  # type: ignore[arg-type]
+        else:
+            self.path.knowledge.describe(changes)  # type: ignore[arg-type]
         mine = [each for each in ingested.rejected if self.owns(topics.BROWSE, each.record.partition)]
         if mine and not self.missing():
             parcel = self.outbox.parcel()

@@ -16,6 +16,7 @@ from models.kinds import Kind
 from models.knowledge.attributes import Attributes
 from models.knowledge.facts import Facts, Place
 from models.knowledge.popularity import Popularity
+from models.knowledge.promotions import Promotions
 from models.knowledge.rebuying import Rebuying
 from models.knowledge.settings import KnowledgeSettings
 from models.knowledge.vocabulary import Vocabularies, Vocabulary
@@ -59,6 +60,7 @@ class KnowledgeBase:
         self.sources: list[Source] = sources(retrieve, self.attributes, settings)
         self.rebuying = Rebuying(n)
         self.popularity = Popularity(n)
+        self.promotions = Promotions(self.attributes, self.vocabularies)
         self.learned_to: dict[tuple[str, int], int] = {}
         """Last source offset learned from each source topic and partition."""
         self.n_interactions = 0
