@@ -30,9 +30,11 @@ class Groups(NamedTuple):
     sampled: U8
     """(G,) 1 for the users that the slow learners learn from."""
     seen: U8
-    """(G,) 1 when the user saw the list, and may want nothing of it."""
+    """(G,) 1 when the user is known to have seen the list, and may want nothing of it."""
     chances: F32
-    """(G, K) that the place of a candidate is looked at, against the first one's; all 1 for lists not seen."""
+    """(G, K) that the place of a candidate is looked at, against the first one's; all 1 for what was no choice from a
+    slate.
+    """
 
     def features(self, g: int, rows: I32 | slice) -> F32:
         """(m, F) of some candidates of one list."""

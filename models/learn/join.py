@@ -73,7 +73,7 @@ class Joiner:
     def join(self, events: Iterable[tuple[int, AnyEvent]]) -> Joined:
         """Labels of (partition, event), each event new and in the order of arrival."""
         labels: list[Label] = []
-        lists: list[tuple[I16, int]] = []  # features and length, before a later event changes the slot
+        lists: list[_List] = []
         for partition, event in events:
             user = xxh3_64_intdigest(event.user_id.encode())
             if user in self._pending.latest:
@@ -180,29 +180,37 @@ class Joiner:
         slot = self._pending.by_slate.get(_hash(slate_id), NONE)
         return slot if slot != NONE and self._pending.user_of[slot] == user else NONE
 
-    def _list(self, label: Label) -> tuple[I16, int]:
-        slots = self._pending.slots
-        n = (slots.shown if label.attributed else slots.n)[label.slot]
-        return slots.x[label.slot].copy(), int(n)
+    def _list(self, label: Label) -> "_List":
+        slots, slot = self._pending.slots, label.slot
+        n = (slots.shown if label.attributed else slots.n)[slot]
+        return _List(slots.x[slot].copy(), int(n), label.attributed and bool(self._pending.was_shown[slot]))
+
+
+class _List(NamedTuple):
+    """As it is now: a later event may change its slot."""
+
+    x: I16
+    n: int
+    seen: bool
 
 
 def _teaches(label: Label) -> bool:
     return label.place >= 0 or label.kind is Kind.IMPRESSION
 
 
-def _gathered(labels: list[Label], lists: list[tuple[I16, int]], none: I16, sampled: int) -> Joined:
+def _gathered(labels: list[Label], lists: list[_List], none: I16, sampled: int) -> Joined:
     of = [i for i, label in enumerate(labels) if _teaches(label)]
     taught = [labels[i] for i in of]
     groups = Groups(
-        x=np.stack([x for x, _ in lists]) if lists else none,
-        n=np.array([n for _, n in lists], np.int32),
+        x=np.stack([each.x for each in lists]) if lists else none,
+        n=np.array([each.n for each in lists], np.int32),
         target=np.array([label.place for label in taught], np.int32),
         weight=np.array(
             [-label.reward if label.kind is Kind.DISMISS else label.reward for label in taught],
             np.float32,
         ),
         learned=np.array([label.corrects for label in taught], np.uint8),
-        seen=np.array([label.attributed for label in taught], np.uint8),
+        seen=np.array([each.seen for each in lists], np.uint8),
         chances=np.ones((len(lists), none.shape[1]), np.float32),
         sampled=np.array([label.user % SAMPLE_BITS < sampled for label in taught], np.uint8),
     )

@@ -17,10 +17,10 @@ class Listwise:
     """P(i | list) = c_i exp(w·x_i) / (o + sum_j c_j exp(w·x_j)), loss -log P of what was chosen.
 
     ListNet's top-one probability (Cao et al., ICML 2007), by AdaGrad (Duchi, Hazan and Singer, JMLR 2011), with a
-    pull ``l2`` to the first weights (F,). Where the user saw the list, c_i is the chance that the place of i is
-    looked at, and choosing nothing is worth o: the multinomial logit (McFadden, 1974), so that slates nobody took
-    anything from teach as well. Else c is 1 and o is 0. That nothing was chosen is learned when a list is shown; a
-    choice that follows takes it back. What is dismissed is chosen by -w instead.
+    pull ``l2`` to the first weights (F,). c_i is the chance that the place of i is looked at, and where the user is
+    known to have seen the list, choosing nothing is worth o: the multinomial logit (McFadden, 1974), so that slates
+    nobody took anything from teach as well. Else o is 0. That nothing was chosen is learned when a list is shown; a
+    choice that follows takes it back. What is dismissed is chosen by -w instead, wherever it was.
     """
 
     name = "listwise"
@@ -107,20 +107,24 @@ def _learn(
             scaled[f] = sign * np.float32(w[f] * SCALE)
         seen_slate = seen[g] and sign > 0.0
         _scores(x[g], n[g], scaled, p)
-        if seen_slate:
+        if sign > 0.0:
             for i in range(n[g]):
                 p[i] += log_chances[g, i]
-            _with_nothing(p[: n[g]], nothing, wanted < 0)
+        takes_back = bool(seen_slate and wanted >= 0 and learned[g])
+        if seen_slate:
+            _with_nothing(p[: n[g]], nothing, wanted < 0, takes_back)
             if nothing[2] < FIRST_SEEN:
                 continue
         else:
             _normalise(p[: n[g]])
+        # Of what is learned, that nothing was chosen had weight 1.
+        share = np.float32(1.0 - 1.0 / weight[g] if takes_back else 1.0)
         gradient[:] = 0.0
-        if not (seen_slate and wanted >= 0 and learned[g]):
+        if share != 0.0:
             for i in range(n[g]):
                 if p[i] > np.float32(1e-6):
                     for f in range(n_features):
-                        gradient[f] += p[i] * x[g, i, f]
+                        gradient[f] += share * p[i] * x[g, i, f]
         if wanted >= 0:
             for f in range(n_features):
                 gradient[f] -= x[g, wanted, f]
@@ -132,8 +136,11 @@ def _learn(
 
 
 @compiled
-def _with_nothing(p: F32, nothing: F64, chose_nothing: bool) -> None:
-    """Make of scores ``p`` probabilities beside that of choosing nothing, and let its worth follow what was chosen."""
+def _with_nothing(p: F32, nothing: F64, chose_nothing: bool, takes_back: bool) -> None:
+    """Make of scores ``p`` probabilities beside that of choosing nothing, and let its worth follow what was chosen.
+
+    What more comes of a choice says nothing of it.
+    """
     highest = max(p.max(), np.float32(-30.0))
     if nothing[2] == 0.0:
         nothing[0] = highest + np.log(np.exp(p - highest).sum()) + FIRST_NOTHING
@@ -143,10 +150,11 @@ def _with_nothing(p: F32, nothing: F64, chose_nothing: bool) -> None:
     none = np.exp(min(nothing[0] - highest, 60.0))
     p /= np.float32(total + none)
     taken = total / (total + none)
+    slope = 0.0
     if chose_nothing:
         nothing[2] += 1.0
         slope = -taken
-    else:
+    elif takes_back:
         slope = 1.0
     nothing[1] += slope * slope
     nothing[0] -= slope / np.sqrt(nothing[1])

@@ -12,6 +12,7 @@ def _lists(
     *lists: tuple[Rows, int, float],
     learned: Sequence[int] = (),
     seen: Sequence[int] = (),
+    chances: Sequence[float] = (),
     k: int = 0,
     f: int = 0,
 ) -> Groups:
@@ -20,15 +21,17 @@ def _lists(
     x = np.zeros((len(lists), width, n_features), np.int16)
     for g, (rows, _, _) in enumerate(lists):
         x[g, : len(rows)] = np.round(np.array(rows).reshape(len(rows), n_features) / SCALE)
+    looked_at = np.ones((len(lists), width), np.float32)
+    looked_at[:, : len(chances)] = chances or 1.0
     return Groups(
         x,
         np.array([len(rows) for rows, _, _ in lists], np.int32),
         np.array([target for _, target, _ in lists], np.int32),
         np.array([weight for _, _, weight in lists], np.float32),
-        np.array(learned or [0] * len(lists), np.uint8),
-        np.ones(len(lists), np.uint8),
-        np.array(seen or [0] * len(lists), np.uint8),
-        np.ones((len(lists), width), np.float32),
+        learned=np.array(learned or [0] * len(lists), np.uint8),
+        sampled=np.ones(len(lists), np.uint8),
+        seen=np.array(seen or [0] * len(lists), np.uint8),
+        chances=looked_at,
     )
 
 
@@ -42,7 +45,10 @@ def _toy(n: int, seed: int = 1, k: int = 8, f: int = 5, truth: Sequence[float] =
 
 @pytest.fixture(scope="session")
 def lists() -> Callable[..., Groups]:
-    """From ``(rows of features, target, weight)`` a list, features as close as sixteen bits come."""
+    """From ``(rows of features, target, weight)`` a list, features as close as sixteen bits come.
+
+    ``learned`` and ``seen`` are one mark a list, ``chances`` those of the places of all lists.
+    """
     return _lists
 
 

@@ -39,6 +39,8 @@ def watch(drift: Drift, *parts: Lists) -> list[tuple[int, Change]]:
             np.ones(n, np.float32),
             np.zeros(n, np.uint8),
             np.ones(n, np.uint8),
+            np.zeros(n, np.uint8),
+            np.ones((n, 1), np.float32),
         )
         change = drift.watch(groups, Judged(nothing, losses[at], nothing, nothing, nothing))
         if change:

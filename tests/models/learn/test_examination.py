@@ -32,6 +32,8 @@ def choices(n: int, weights: np.ndarray, seed: int = 1) -> Groups:
         np.ones(n, np.float32),
         np.zeros(n, np.uint8),
         np.ones(n, np.uint8),
+        np.ones(n, np.uint8),
+        np.ones((n, N_PLACES), np.float32),
     )
 
 
@@ -50,11 +52,10 @@ def test_more_chances_than_places_are_cut() -> None:
     assert Examination(2, (1.0, 0.5, 0.25), 10.0).chances.tolist() == pytest.approx([1.0, 0.5])
 
 
-def test_weights_are_the_inverse_and_capped() -> None:
-    known = Examination(4, (1.0, 0.5, 0.25, 0.0), 3.0)
-    weights = known.weights(np.array([1, 0, 2, 3, 1]))
-    assert weights.dtype == np.float32
-    assert weights.tolist() == pytest.approx([2.0, 1.0, 3.0, 3.0, 2.0])  # of 4 and a million, 3 is left
+def test_chances_are_at_least_one_over_the_greatest_weight() -> None:
+    chances = Examination(4, (1.0, 0.5, 0.25, 0.0), 3.0).chances
+    assert chances.dtype == np.float32
+    assert chances.tolist() == pytest.approx([1.0, 0.5, 1.0 / 3.0, 1.0 / 3.0])
 
 
 @pytest.mark.parametrize("weights", [np.zeros(2, np.float32), WEIGHTS])

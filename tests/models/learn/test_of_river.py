@@ -167,3 +167,10 @@ def test_lists_of_nothing_teach_nothing(lists: Lists, name: str) -> None:
     learner.learn(lists(k=3, f=5))
     learner.learn(lists(([], -1, 1.0), k=3, f=5))
     assert same(learner, untouched)
+
+
+def test_a_choice_from_a_place_seldom_looked_at_counts_by_the_inverse(lists: Lists) -> None:
+    learner = made("sgd")
+    learner.learn(lists((one_hot(2), 1, 1.0), chances=[1.0, 0.25]))
+    # 0.01 * 4 / 2 for the choice; the other counts no more than a view.
+    assert learner.weights.tolist() == pytest.approx([-0.005, 0.02, 0.0, 0.0, 0.0])
