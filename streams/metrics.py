@@ -67,6 +67,50 @@ QUALITY = Gauge(
     "Latest closed window: measurement by dimension and field.",
     ["topic", "dimension", "field"],
 )
+MODEL_LOG_LOSS = Gauge(
+    "rillet_model_log_loss_nats", "Log loss of the lists that were judged, before learning.", ["model"]
+)
+MODEL_AUC = Gauge("rillet_model_auc_ratio", "AUC within the lists that were judged.", ["model"])
+MODEL_KEPT_HIT_RATE = Gauge(
+    "rillet_model_kept_hit_rate_ratio", "Hit rate at k within the lists that were judged.", ["model", "k"]
+)
+MODEL_KEPT_NDCG = Gauge(
+    "rillet_model_kept_ndcg_ratio", "NDCG at k within the lists that were judged.", ["model", "k"]
+)
+MODEL_HIT_RATE = Gauge(
+    "rillet_model_hit_rate_ratio", "Hit rate at k of the slates as shown; of what serves.", ["model", "k"]
+)
+MODEL_NDCG = Gauge("rillet_model_ndcg_ratio", "NDCG at k of the slates as shown.", ["model", "k"])
+MODEL_MRR = Gauge("rillet_model_mrr_ratio", "Reciprocal rank at k in the slates as shown.", ["model", "k"])
+MODEL_CALIBRATION_ERROR = Gauge(
+    "rillet_model_calibration_error_ratio",
+    "Expected distance of the chance given to the best candidate from how often it was right.",
+    ["model"],
+)
+MODEL_CALIBRATION = Gauge(
+    "rillet_model_calibration_ratio",
+    "Chance given to best candidates over how often they were right.",
+    ["model"],
+)
+MODEL_CLICK_RATE = Gauge("rillet_model_click_rate_ratio", "Clicks by seen slate.", ["model"])
+MODEL_COVERAGE = Gauge("rillet_model_coverage_ratio", "Share of known items offered lately.", ["model"])
+MODEL_GINI = Gauge(
+    "rillet_model_gini_ratio", "Inequality of how often items were offered lately: 0 all alike.", ["model"]
+)
+MODEL_DIVERSITY = Gauge(
+    "rillet_model_diversity_ratio", "Share of pairs in a slate that are of different category.", ["model"]
+)
+MODEL_NOVELTY = Gauge(
+    "rillet_model_novelty_bits", "Mean of -log2 of the offered items' share of all interactions.", ["model"]
+)
+MODEL_HAPPENINGS = Counter(
+    "rillet_model_happenings_total", "Drifts, promotions, resets and rollbacks.", ["kind", "model"]
+)
+OUTCOMES = Counter(
+    "rillet_outcomes_total",
+    "What came of slates, by kind of interaction; impressions are slates seen.",
+    ["kind"],
+)
 BUILD = Gauge("rillet_build_info", "Constant 1.", ["version", "model_version"])
 
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from models.learn.figures import MEANINGS
 from streams import metrics
 from streams.histogram import ArrayHistogram
 
@@ -19,6 +20,27 @@ A histogram has the series `_bucket`, `_sum` and `_count`. Labels have few value
 
 | metric | type | labels | meaning |
 |---|---|---|---|
+"""
+
+REPORTS_HEAD: Final = """\
+
+## Figures of the ranking
+
+Each worker reports every `learn.report_s` to the topic [`metrics.model`](topics.md), one report a scorer. Every
+scorer is judged on a list before it learns from it: the slate, where that was seen and the item chosen from it, else
+all candidates that were kept. These lists lack the items that were no candidates; the figures of the slate count them
+as misses. What serves has all figures; the others have `log_loss`, `auc`, `kept_hit_rate` and `kept_ndcg`.
+
+Segments: `source=` what brought the item most, `kind=` of the interaction, `user=new` and `user=returning` (whether
+the user had a history beyond the session when served), at the largest k; `confidence=` the lower edge of a bin of
+chances.
+
+Windows of several workers combine: counts (figures without `n`) add up, means weigh by their `n`; `calibration_error`
+and `calibration_ratio` follow from the combined bins; `coverage` and `gini` hold for one worker only, as workers
+offer some of the same items. `models.learn.combine` does it.
+
+| figure | meaning |
+|---|---|
 """
 
 
@@ -42,7 +64,12 @@ def page() -> str:
         f"| `{row.name}` | {row.type} | {', '.join(f'`{label}`' for label in row.labels)} | {row.meaning} |"
         for row in rows()
     ]
-    return PAGE_HEAD + "\n".join(line.replace("|  |", "| |") for line in lines) + "\n"
+    figures = [f"| `{metric}` | {meaning} |" for metric, meaning in MEANINGS.items()]
+    return PAGE_HEAD + _table(lines) + REPORTS_HEAD + _table(figures)
+
+
+def _table(lines: list[str]) -> str:
+    return "\n".join(line.replace("|  |", "| |") for line in lines) + "\n"
 
 
 def _rows() -> Iterator[Row]:

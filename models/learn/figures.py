@@ -17,6 +17,34 @@ BIN: Final = "confidence="
 """Of the chance given to the best candidate: bins by their lower edge."""
 
 
+MEANINGS: Final = {
+    "outcomes": "interactions that are the outcome of a slate, dismissals aside",
+    "dismissals": "candidates that were dismissed",
+    "seen": "slates known to have been shown",
+    "clicks": "clicks and views at items of a slate that was seen; one an item",
+    "click_rate": "clicks by seen slate",
+    "hit_rate": "share of the outcomes whose item was among the first k of the slate as shown",
+    "ndcg": "mean of 1 / log2(1 + place) of the item in the slate as shown, 0 beyond k",
+    "mrr": "mean of 1 / place, 0 beyond k",
+    "log_loss": "mean of -log of the chance given to what was wanted, nats, of the lists judged",
+    "auc": "mean share of the other candidates of a list that score lower, ties half",
+    "kept_hit_rate": "`hit_rate` by the scorer's own order of the lists judged",
+    "kept_ndcg": "`ndcg` by the scorer's own order of the lists judged",
+    "predicted": "mean chance given to the best candidate",
+    "observed": "how often the best candidate was what was wanted",
+    "calibration_error": "mean distance of `predicted` and `observed` over bins of the chance",
+    "calibration_ratio": "`predicted` over `observed`",
+    "slates": "slates served",
+    "coverage": "share of the known items that were offered, over the last 60 to 120 windows",
+    "gini": "inequality of how often known items were offered, over the same: 0 all alike, 1 one item only",
+    "diversity": "share of the pairs in a slate that are of different category",
+    "novelty": "mean of -log2 of the offered items' share of all interactions, bits",
+    "explored_share": "share of the places whose item was there to be tried out",
+    "offered_share": "share of the places by the source that brought their item most",
+}
+"""What a report tells, by metric."""
+
+
 class Segments:
     """Rows of the sums: all, then one for each source, kind and sort of user, and one for what is in none."""
 
