@@ -4,7 +4,7 @@ Pure: records and stored states come in, new states, slates, facts and counts go
 order between partitions are the caller's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -105,19 +105,27 @@ class Path:
             return None
         return self.learning.learn(joined, max(label.time_ms for label in joined.labels))
 
-    def serve(self, causes: Sequence[Cause], now_ms: int, lap: Lap = lambda _: None) -> list[Served]:
-        """A slate for each cause."""
+    def serve(
+        self,
+        causes: Sequence[Cause],
+        now_ms: int,
+        lap: Lap = lambda _: None,
+        watch: Callable[[Ranked], None] = lambda _: None,
+    ) -> list[Served]:
+        """A slate for each cause; ``watch`` is shown all of them as arrays."""
         if not causes:
             return []
         slate_ids = [f"{cause.topic}-{cause.partition}-{cause.offset}" for cause in causes]
         slates = [xxh3_64_intdigest(slate_id.encode()) for slate_id in slate_ids]
         states = [cause.state for cause in causes]
+        self.knowledge.promotions.refresh(max(state.latest_ms for state in states) / 1000.0)
         asked, _, _, ranked, considered = self._rank(states, [cause.key for cause in causes], slates, lap)
         model_version = self.model_version
         if self.learning:
             time_ms = np.array([cause.event.time_ms for cause in causes], np.int64)
             self.learning.remember(slates, asked.user.tolist(), time_ms, considered)
             lap("remember")
+        watch(ranked)
         explained = slate_items(
             ranked,
             self._source_names,
@@ -165,7 +173,6 @@ class Path:
     ) -> tuple[Queries, Seen, list[tuple[str, Candidates]], Ranked, Considered]:
         """What N users are asked by, what is hidden, what the sources found, and what became of it."""
         now_s = np.array([state.latest_ms for state in states]) / 1000.0
-        self.knowledge.promotions.refresh(float(now_s.max()))
         vocabularies = self.knowledge.vocabularies
         who = np.array([xxh3_64_intdigest(key) for key in keys], np.uint64)
         asked = queries(states, who, now_s, vocabularies, self.settings.interest)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 import numpy as np
 
@@ -45,9 +46,8 @@ class Case:
 
     @cached_property
     def groups(self) -> list[str]:
-        """(F,) what each feature is about: a source, ``item``, ``pair`` or ``moment``."""
-        of_sources = [source for source in self.sources for _ in OF_SOURCE]
-        return of_sources + ["item"] * len(OF_ITEM) + ["pair"] * len(OF_PAIR) + ["moment"] * len(OF_MOMENT)
+        """(G,) what features are about: each of the sources, then ``item``, ``pair`` and ``moment``."""
+        return [*self.sources, "item", "pair", "moment"]
 
     @cached_property
     def weights(self) -> F64:
@@ -64,6 +64,32 @@ class Case:
         """(F,) mean contribution over the candidates."""
         n = len(self.contributions)
         return self.contributions.mean(axis=0) if n else np.zeros(len(self.names))
+
+    @cached_property
+    def sums(self) -> F64:
+        """(n, G) contributions by group."""
+        widths = [*(len(OF_SOURCE) for _ in self.sources), len(OF_ITEM), len(OF_PAIR), len(OF_MOMENT)]
+        starts = np.cumsum([0, *widths[:-1]])
+        sums: F64 = np.add.reduceat(self.contributions, starts, axis=1)
+        return sums
+
+    @cached_property
+    def mean_sums(self) -> F64:
+        """(G,) their means over the candidates."""
+        return self.sums.mean(axis=0) if len(self.sums) else np.zeros(len(self.groups))
+
+    @cached_property
+    def places(self) -> list[dict[int, int]]:
+        """By source: item to its place in that list, from 0, with its best score there."""
+        return [_places(found) for _, found in self.found]
+
+    @cached_property
+    def peaks(self) -> list[float]:
+        """By source: the best score."""
+        return [
+            max((float(found.scores[0, at]) for at in places.values()), default=0.0)
+            for (_, found), places in zip(self.found, self.places, strict=True)
+        ]
 
     @cached_property
     def full_scores(self) -> F32:
@@ -110,6 +136,16 @@ class Case:
     def word(self, item: int) -> str | None:
         """Id of an item."""
         return self.knowledge.vocabularies.items.word(item)
+
+
+def _places(found: Candidates) -> dict[int, int]:
+    """Scores that are not positive and finite are padding, as merging has it."""
+    places: dict[int, int] = {}
+    scores = found.scores[0].tolist()
+    for place, (item, score) in enumerate(zip(found.items[0].tolist(), scores, strict=True)):
+        if item >= 0 and 0.0 < score < inf and (item not in places or score > scores[places[item]]):
+            places[item] = place
+    return places
 
 
 def latest_slate_id(state: State) -> str:

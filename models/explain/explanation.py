@@ -15,6 +15,8 @@ def explain(
 ) -> Explanation:
     """Explain the slate, the item that is asked for, and with ``every`` all other candidates, best first."""
     items = case.considered.merged.items
+    slate = [_explained(case, int(items[row])) for row in case.slate]
+    inside = {each.item_id: each for each in slate}
     outside = [row for row in case.by_score.tolist() if row not in case.slate] if every else []
     return Explanation(
         user_id=user_id,
@@ -26,8 +28,8 @@ def explain(
         n_places=case.considered.rows.shape[1],
         mean_raw_score=float(case.mean.sum()),
         cold_start=not case.state.recents.items,
-        items=[_explained(case, int(items[row])) for row in case.slate],
-        asked=None if item_id is None else _asked(case, item_id),
+        items=slate,
+        asked=None if item_id is None else inside.get(item_id) or _asked(case, item_id),
         others=[_explained(case, int(items[row])) for row in outside],
     )
 
@@ -55,7 +57,7 @@ def _explained(case: Case, item: int) -> ExplainedItem:
         raw_score=float(case.contributions[row].sum()),
         propensity=None if place is None else float(case.ranked.propensity[0, place]),
         explored=place is not None and bool(case.ranked.explored[0, place]),
-        groups=_groups(case, row),
+        groups=dict(zip(case.groups, case.sums[row].tolist(), strict=True)),
         contributions=_contributions(case, row),
         sources=says(case, item),
         demotion=_demotion(case, row, item),
@@ -63,28 +65,17 @@ def _explained(case: Case, item: int) -> ExplainedItem:
     )
 
 
-def _groups(case: Case, row: int) -> dict[str, float]:
-    """Sums of contributions by what they are about."""
-    sums = dict.fromkeys(case.groups, 0.0)
-    for group, contribution in zip(case.groups, case.contributions[row].tolist(), strict=True):
-        sums[group] += contribution
-    return sums
-
-
 def _contributions(case: Case, row: int) -> list[Contribution]:
     """Of the features that are not 0, here or on average, the strongest first, ties in the order of the features."""
     values, added = case.considered.values[row], case.contributions[row]
     above = added - case.mean
     strongest = np.argsort(-np.abs(added), kind="stable")
+    shown = strongest[((values != 0.0) | (above != 0.0))[strongest]]
+    columns = (values[shown], case.weights[shown], added[shown], above[shown])
+    rows = zip(*(column.tolist() for column in columns), strict=True)
     return [
-        Contribution(
-            feature=case.names[f],
-            value=float(values[f]),
-            weight=float(case.weights[f]),
-            contribution=float(added[f]),
-            above_mean=float(above[f]),
-        )
-        for f in strongest[((values != 0.0) | (above != 0.0))[strongest]].tolist()
+        Contribution(feature=case.names[f], value=value, weight=weight, contribution=adds, above_mean=over)
+        for f, (value, weight, adds, over) in zip(shown.tolist(), rows, strict=True)
     ]
 
 

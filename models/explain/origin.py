@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-import numpy as np
-
 from models.explain.case import Case
 from models.interest.state import last_query
 from models.retrieve.contract import F32, I32, Candidates, TextSource
@@ -17,7 +15,7 @@ def says(case: Case, item: int) -> list[Says]:
     told = [
         _says(case, s, name, found, place, row)
         for s, (name, found) in enumerate(case.found)
-        if (place := _place(found, item)) >= 0
+        if (place := case.places[s].get(item)) is not None
     ]
     return sorted(told, key=lambda each: -(each.contribution or 0.0))
 
@@ -38,24 +36,16 @@ def own_event(case: Case, kind: str, what: str, time_ms: int, dwell_ms: int | No
     return OwnEvent(kind=kind, what=what, time_ms=time_ms, age_s=age_s, dwell_ms=dwell_ms)
 
 
-def _place(found: Candidates, item: int) -> int:
-    """Where the item stands in the list of a source with its best score, -1 where it does not."""
-    scores = np.where(found.items[0] == item, found.scores[0], np.float32(0.0))
-    worth = (scores > 0.0) & np.isfinite(scores)
-    return int(np.argmax(np.where(worth, scores, np.float32(-1.0)))) if worth.any() else -1
-
-
 def _says(case: Case, s: int, name: str, found: Candidates, place: int, row: int | None) -> Says:
     item, score = int(found.items[0, place]), float(found.scores[0, place])
-    finite = found.scores[0][np.isfinite(found.scores[0])]
-    contribution, above_mean = (None, None) if row is None else _added(case, name, row)
+    contribution, above_mean = (None, None) if row is None else _added(case, s, row)
     because = item if name == "recent" else int(found.because[0, place])
     own = case.word(because) if because >= 0 else None
     return Says(
         source=name,
         place=place + 1,
         score=score,
-        share=score / float(finite.max()),
+        share=score / case.peaks[s],
         contribution=contribution,
         above_mean=above_mean,
         because=own,
@@ -64,11 +54,10 @@ def _says(case: Case, s: int, name: str, found: Candidates, place: int, row: int
     )
 
 
-def _added(case: Case, group: str, row: int) -> tuple[float, float]:
+def _added(case: Case, s: int, row: int) -> tuple[float, float]:
     """What the features of a source add to ``w·x``, in all and against the mean candidate."""
-    of_group = np.array(case.groups) == group
-    added = case.contributions[row, of_group]
-    return float(added.sum()), float((added - case.mean[of_group]).sum())
+    added = float(case.sums[row, s])
+    return added, added - float(case.mean_sums[s])
 
 
 def _searched(case: Case) -> OwnEvent | None:
@@ -105,8 +94,9 @@ def _content(case: Case, item: int, s: int) -> Iterator[Taste]:
 def _liked(
     kind: str, liked: I32, weight: F32, of_item: I32, word: Callable[[int], str | None]
 ) -> Iterator[Taste]:
+    its_own = of_item.tolist()
     for index, affinity in zip(liked[0].tolist(), weight[0].tolist(), strict=True):
-        if index >= 0 and index in of_item and (name := word(index)) is not None:
+        if index >= 0 and index in its_own and (name := word(index)) is not None:
             yield Taste(kind=kind, name=name, weight=affinity)
 
 

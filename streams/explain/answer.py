@@ -6,7 +6,7 @@
     400  no user, or an id that is too long  503  the worker is not ready
     404  nothing is remembered of the user
 
-Everything but 200 is ``{"error", "fix"}``. Asking takes the event loop about as long as two slates.
+Everything but 200 is ``{"error", "fix"}``. Asking takes the event loop some 2 ms for a slate of 20.
 """
 
 import time

@@ -13,7 +13,7 @@ from schemas.explain import Contribution, ExplainedItem, Explanation
 from streams.commands.dead_letter import printable
 from streams.explain.words import because, figure, missing, why
 
-BAR: Final = 24
+BAR: Final = 12
 """Columns of the longest bar."""
 
 LEGEND: Final = (
@@ -92,8 +92,7 @@ def _sources(asked: ExplainedItem) -> Table:
     table.add_column("why", overflow="fold", ratio=1)
     for says in asked.sources:
         adds = "-" if says.contribution is None else figure(says.contribution)
-        tastes = [f"{each.kind} {each.name}" for each in says.tastes] if says.event is not None else []
-        reason = because(says).removeprefix(" ") + "".join(f", {each}" for each in tastes)
+        reason = because(says).removeprefix(" ")
         table.add_row(
             says.source, str(says.place), f"{says.score:.3g}", f"{says.share:.0%}", adds, _text(reason or "-")
         )
@@ -101,15 +100,15 @@ def _sources(asked: ExplainedItem) -> Table:
 
 
 def _contributions(asked: ExplainedItem) -> Table:
-    """Those that are 0 are counted, not shown."""
+    """Those that add nothing are left to the sum below."""
     table = Table(
         box=SIMPLE_HEAD, title="contributions to the raw score", title_justify="left", pad_edge=False
     )
-    table.add_column("feature", overflow="fold")
+    table.add_column("feature", no_wrap=True)
     for column in ("value", "weight", "adds", "over mean"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    shown = [each for each in asked.contributions if each.contribution or each.above_mean]
+    shown = [each for each in asked.contributions if each.contribution]
     longest = max((abs(each.contribution) for each in shown), default=0.0)
     for each in shown:
         numbers = (each.value, each.weight, each.contribution, each.above_mean)
@@ -125,6 +124,9 @@ def _bar(each: Contribution, longest: float) -> Text:
 def _sums(told: Explanation, asked: ExplainedItem) -> Iterator[str]:
     groups = sorted(asked.groups.items(), key=lambda each: -abs(each[1]))
     yield "sum by group: " + ", ".join(f"{name} {figure(value)}" for name, value in groups if value)
+    absent = [each.above_mean for each in asked.contributions if not each.contribution]
+    if absent:
+        yield f"{len(absent)} features add nothing here, which is {figure(sum(absent))} against the mean candidate"
     yield f"raw score {asked.raw_score:.6f} (mean candidate {told.mean_raw_score:.6f}), score {asked.full_score:.6f}"
     if asked.demotion is not None:
         yield (

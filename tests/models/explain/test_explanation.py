@@ -13,7 +13,7 @@ from models.rank.explore_settings import ExploreSettings
 from models.rank.features import feature_names
 from models.rank.score import FixedWeights, Linear
 from models.rank.settings import RankSettings
-from schemas.catalog import Item
+from schemas.catalog import Item, Promotion
 from schemas.events import Browse, Cart, Dismiss, Dwell, Impression, Purchase, Search
 
 SOURCES = ["session_knn", "covisitation", "content", "search", "trending", "cold_start", "recent"]
@@ -96,14 +96,20 @@ def test_asking_leaves_nothing_behind(shop, crowd):
     made = crowd(shop())
     learning = made.path.learning
     assert learning is not None
-    before = (len(learning.pending), made.path.model_version, len(made.path.knowledge.vocabularies.items))
+    half_off = Promotion(
+        promotion_id="p", discount=0.5, item_ids=["b"], time_ms=0, starts_ms=0, ends_ms=2**42
+    )
+    made.path.knowledge.promotions.apply([("p", half_off)])
+
+    def left() -> tuple[object, ...]:
+        knowledge = made.path.knowledge
+        words, discount = len(knowledge.vocabularies.items), knowledge.attributes.discount.tolist()
+        return len(learning.pending), made.path.model_version, words, discount
+
+    before = left()
     first = made.explain("u4", "never heard of")
     assert made.explain("u4", "never heard of") == first
-    assert before == (
-        len(learning.pending),
-        made.path.model_version,
-        len(made.path.knowledge.vocabularies.items),
-    )
+    assert left() == before
 
 
 def test_a_source_names_the_users_own_item_and_what_was_last_done_with_it(shop, crowd):
