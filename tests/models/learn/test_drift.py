@@ -84,22 +84,22 @@ def test_a_loss_that_falls_is_no_drift() -> None:
     assert all(shifted(seed, loss=-1.0) == [] for seed in (1, 2, 3))
 
 
-def false_alarms(settings: DriftSettings) -> int:
-    """In a million lists: 20 streams of 50,000 that never change."""
+def false_alarms(settings: DriftSettings, n_streams: int) -> int:
+    """In streams of 50,000 lists that never change."""
     return sum(
         len(watch(Drift(settings, NAMES, WATCHED[:1]), stream(50_000, np.random.default_rng(seed))))
-        for seed in range(20)
+        for seed in range(n_streams)
     )
 
 
 def test_a_stream_that_never_changes_rarely_alarms() -> None:
-    """41 at a threshold of 50 nats, that is one in some 24,000 lists; none of them is ADWIN's."""
-    assert false_alarms(DEFAULTS) <= 60
+    """41 in a million lists at a threshold of 50 nats; none of them is ADWIN's."""
+    assert false_alarms(DEFAULTS, 20) <= 60
 
 
 def test_at_twice_the_threshold_false_alarms_all_but_end() -> None:
-    """One in the million."""
-    assert false_alarms(DEFAULTS.model_copy(update={"threshold": 100.0})) <= 3
+    """One in a million lists; here it is half of them."""
+    assert false_alarms(DEFAULTS.model_copy(update={"threshold": 100.0}), 10) <= 2
 
 
 def test_after_a_reaction_there_is_rest() -> None:

@@ -203,6 +203,14 @@ class TestPair:
         assert found["session_length"] == pytest.approx(log(3.0))
         assert found["returning"] == 1.0
 
+    def test_the_item_that_the_session_is_at_and_those_before(self, ask: Ask) -> None:
+        at_it, before, without = ask(items=[7, 1, 2]), ask(items=[1, 7, 2]), ask(items=[1, 2, 3])
+        # log(1 + 3) / log(16) = 1/2
+        columns = "current", "again", "again_late"
+        assert [at_it[column] for column in columns] == pytest.approx([1.0, 1.0, 0.5])
+        assert [before[column] for column in columns] == pytest.approx([0.0, 1.0, 0.5])
+        assert [without[column] for column in columns] == [0.0, 0.0, 0.0]
+
     def test_nothing_behind_the_end_of_the_padded_lists_counts(self, ask: Ask) -> None:
         found = ask(items=[-1, 7], history=[1, -1, 7], history_age_s=[0.0] * 3, history_times=[1, 0, 9])
         assert (found["in_session"], found["in_history"], found["session_length"]) == (0.0, 0.0, 0.0)
