@@ -7,6 +7,7 @@ all candidates kept. It publishes nothing and reads no clock.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -154,7 +155,8 @@ class Progress:
 
     def _add_outcomes(self, figures: _Figures, labels: Sequence[Label], slots: Slots, weights: F32) -> I32:
         """(L, 4) segments of the labels."""
-        columns = np.array([*map(_columns, labels)], np.int32).reshape(-1, 4)
+        flat = chain.from_iterable(map(_columns, labels))
+        columns = np.fromiter(flat, np.int32, 4 * len(labels)).reshape(-1, 4)
         rank, nothing = np.empty(len(labels), np.float32), np.zeros(len(labels), np.float32)
         segments = np.empty((len(labels), 4), np.int32)
         _look_up(

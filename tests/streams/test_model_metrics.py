@@ -241,12 +241,15 @@ class TestGauges:
         assert told | {"calibration_ratio", "diversity"} == set(MEANINGS)
 
     def test_outcomes_are_counted_by_kind(self, worker: Worker) -> None:
-        before = {kind: sample("rillet_outcomes_total", kind=kind) for kind in ("view", "impression")}
+        kinds = ("view", "impression", "dismiss")
+        before = {kind: sample("rillet_outcomes_total", kind=kind) for kind in kinds}
         slate = worker.view("new", "a")
         worker.show("new", slate)
         worker.view("new", slate[0])
-        after = {kind: sample("rillet_outcomes_total", kind=kind) for kind in ("view", "impression")}
-        assert {kind: after[kind] - before[kind] for kind in after} == {"view": 1, "impression": 1}
+        worker.take(Dismiss(item_id=slate[1], **worker.head("new")))
+        worker.publish()
+        after = {kind: sample("rillet_outcomes_total", kind=kind) for kind in kinds}
+        assert {kind: after[kind] - before[kind] for kind in after} == dict.fromkeys(kinds, 1)
 
     def test_happenings_are_counted_and_told(self, worker: Worker) -> None:
         labels = {"kind": "reset", "model": "ftrl"}
