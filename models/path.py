@@ -67,6 +67,8 @@ class Path:
             if settings.learn.enabled and scorer is None
             else None
         )
+        if self.learning:
+            self.knowledge.on_forgotten = self.learning.pending.forget
 
     @property
     def model(self) -> str:

@@ -5,6 +5,7 @@
     events.* ──► shopper: Fetched ──► Path.absorb ──┬─► table interest (+ changelog)
                                           │         ├─► knowledge.interactions ──► all KnowledgeBases
                                           │         ├─► Path.learn ──► knowledge.parameters ──► all scorers
+                                          │         │             └──► metrics.model, audit.log
                                           │         ├─► events.dead-letter
                                           ▼         └─► table quality (+ changelog), metrics.quality, now and then
                                      Path.serve ──────► recommendations.user
@@ -29,10 +30,12 @@ from models.interest.codec import is_older as state_is_older
 from models.knowledge import facts as knowledge_facts
 from models.path import Path, Served
 from models.quality.codec import is_older as profiles_are_older
+from models.rank.slate import Ranked
 from schemas import topics
 from streams import metrics
 from streams.acknowledge import Acknowledger
 from streams.app import faust_app
+from streams.audit import Audit
 from streams.engine.guard import Sequence as OffsetSequence
 from streams.engine.membership import Membership
 from streams.engine.outbox import Outbox, Parcel
@@ -41,6 +44,7 @@ from streams.engine.transport import Fetched, RecordBatch, RecordBatchSchema
 from streams.errors import RilletError
 from streams.explain.answer import Answerer
 from streams.follow import FollowedRecord, Follower
+from streams.model_metrics import ModelMetrics
 from streams.publish import Publisher, slate_record
 from streams.quality import QualityBook
 from streams.settings import Settings
@@ -85,6 +89,8 @@ class Flow:
         self.explain = Answerer(
             self.path, self.interest.load, settings.topics.partitions, self.owns, self.missing
         )
+        self.model_metrics = self._model_metrics()
+        self._audit = Audit(settings.worker.id)
         self._ingest_catalog = IngestCatalog(settings.ingest)
         self._sequence = OffsetSequence(self.app.transport.guard)
         self._started = asyncio.Event()
@@ -100,7 +106,9 @@ class Flow:
         for follower in self.followers:
             follower.start()
         self._started.set()
-        beside = (self.acknowledger.run, self.publisher.run, self._count_quality, self._tell_learned)
+        beside = [self.acknowledger.run, self.publisher.run, self._count_quality, self._tell_learned]
+        if self.model_metrics:
+            beside.append(self.model_metrics.run)
         self._tasks = [asyncio.create_task(self._supervised(work())) for work in beside]
 
     async def _shopper(self, stream: Any) -> None:
@@ -141,9 +149,10 @@ class Flow:
         for partition, states in absorbed.states.items():
             self.interest.store(partition, states, parcel)
         lap("store")
-        self.path.learn(self.path.join(absorbed))
+        self._learn(absorbed, now_ms, parcel)
         lap("learn")
-        served = self.path.serve(absorbed.causes, now_ms, lap)
+        watch = self.model_metrics.add_slates if self.model_metrics else _unwatched
+        served = self.path.serve(absorbed.causes, now_ms, lap, watch)
         for each in served:
             parcel.add(*slate_record(each.slate))
         lap("publish")
@@ -152,6 +161,12 @@ class Flow:
         parcel.seal()
         self._n_taken += 1
         return parcel, served
+
+    def _learn(self, absorbed: Absorbed, now_ms: int, parcel: Parcel) -> None:
+        learned = self.path.learn(self.path.join(absorbed))
+        if learned and self.model_metrics:
+            self.model_metrics.add(learned)
+            self._audit.write(learned.happenings, now_ms, parcel)
 
     def _report(self, absorbed: Absorbed, epoch: int, parcel: Parcel) -> None:
         if absorbed.facts.items:
@@ -177,6 +192,18 @@ class Flow:
     def owns(self, topic: str, partition: int) -> bool:
         """Whether a source partition is assigned to this worker."""
         return any(tp.topic == topic and tp.partition == partition for tp in self.app.consumer.assignment())
+
+    def _model_metrics(self) -> ModelMetrics | None:
+        if self.path.learning is None:
+            return None
+        settings = self.settings
+        return ModelMetrics(
+            self.path.learning,
+            self.path.knowledge,
+            self.outbox,
+            settings.worker.id,
+            settings.publish.slate_length,
+        )
 
     def _followers(self) -> list[Follower]:
         consumer = self.settings.kafka.client_conf()
@@ -281,6 +308,10 @@ class Flow:
         except BaseException as error:
             log.critical("worker_failed", exc_info=error)
             self._crash(error)
+
+
+def _unwatched(_: Ranked) -> None:
+    """Nobody counts what is served."""
 
 
 def _bury(rejected: Rejected, parcel: Parcel) -> None:

@@ -4,7 +4,7 @@ It holds no user state, and it applies each fact once: facts carry their source 
 last offset learned from that partition is skipped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import expm1
 from typing import Final
 
@@ -61,6 +61,8 @@ class KnowledgeBase:
         self.rebuying = Rebuying(n)
         self.popularity = Popularity(n)
         self.promotions = Promotions(self.attributes, self.vocabularies)
+        self.on_forgotten: Callable[[I32], None] = lambda _: None
+        """Told of items whose indexes are about to be given to others."""
         self.learned_to: dict[tuple[str, int], int] = {}
         """Last source offset learned from each source topic and partition."""
         self.n_interactions = 0
@@ -240,6 +242,7 @@ class KnowledgeBase:
             self.attributes.brand[np.isin(self.attributes.brand, indexes)] = -1
 
     def _forget_items(self, items: I32) -> None:
+        self.on_forgotten(items)
         self.rebuying.forget(items)
         self.popularity.forget(items)
         self.attributes.category[items] = -1

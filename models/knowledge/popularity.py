@@ -42,9 +42,8 @@ class Popularity:
 
     def forget(self, items: I32) -> None:
         """Drop the counts of these items."""
-        self._totals -= self._counts[items].sum(axis=0)
-        np.maximum(self._totals, 0.0, out=self._totals)
         self._counts[items] = 0.0
+        self._totals[:] = self._counts.sum(axis=0)
 
 
 @compiled

@@ -19,7 +19,7 @@ from models.learn.examination import Examination
 from models.learn.groups import Groups
 from models.learn.join import Joined, Joiner
 from models.learn.judge import Judged, judge, ndcg
-from models.learn.ledger import Ledger
+from models.learn.ledger import BASE, Ledger
 from models.learn.listwise import Listwise
 from models.learn.of_river import OfRiver
 from models.learn.pending import Pending
@@ -117,8 +117,8 @@ class Learning:
 
     @property
     def model_version(self) -> str:
-        """The model and how many lists it had learned."""
-        return f"{self.model}+{self.ledger.n_learned(self.champion)}"
+        """The model, and how many lists had been learned of what now serves."""
+        return f"{self.model}+{self._n_serving}"
 
     def remember(
         self, slates: list[int], users: list[int], time_ms: np.ndarray, considered: Considered
@@ -154,15 +154,28 @@ class Learning:
     def heard(self, key: bytes, value: bytes) -> None:
         """Take in a record of any worker, this one's included."""
         if key == CHAMPION:
-            reign = msgspec.msgpack.decode(value, type=Reign)
-            if reign.number > self._reigns and reign.estimator in self.estimators:
-                self._enthrone(reign)
+            self._heard_reign(value)
             return
         name = self.ledger.apply(key, value)
         if name is not None:
             self._reload(name)
+            if key.startswith(f"{BASE}/".encode()):
+                self.contests[name] = Sums()
             if name == self.champion and self.settings.refresh_s == 0.0:
                 self._serve_champion()
+
+    def _heard_reign(self, value: bytes) -> None:
+        """Of two decisions of one number, by workers that both thought they led, the later name holds."""
+        try:
+            reign = msgspec.msgpack.decode(value, type=Reign)
+        except msgspec.MsgspecError:
+            self.ledger.n_foreign += 1
+            return
+        if (reign.number, reign.estimator) > (
+            self._reigns,
+            self.champion,
+        ) and reign.estimator in self.estimators:
+            self._enthrone(reign)
 
     def promote(self, name: str) -> None:
         """Let another scorer serve, here and everywhere."""
@@ -234,7 +247,7 @@ class Learning:
             return []
         told = [Happening("drift", self.champion, _told(change))]
         reactions = self.settings.drift.reactions
-        if "faster" in reactions and change.signal == LOSS:
+        if "faster" in reactions and change.signal == LOSS and self.leads:
             self._quicken(partition)
         if "reset" in reactions and self.leads:
             for name in self.estimators:
@@ -262,12 +275,13 @@ class Learning:
                 self.contests[name] = self.contests[name].plus(ndcg(judged[name].rank[known], k) - ours)
 
     def _refresh(self, now_ms: int) -> None:
-        if now_ms - self._refreshed_ms >= self.settings.refresh_s * 1000.0:
+        if abs(now_ms - self._refreshed_ms) >= self.settings.refresh_s * 1000.0:
             self._refreshed_ms = now_ms
             self._serve_champion()
 
     def _serve_champion(self) -> None:
         champion = self.estimators[self.champion]
+        self._n_serving = self.ledger.n_learned(self.champion)
         self._serving = Linear(self.names, self._sources, self._weights[self.champion], champion.spread())
 
 
@@ -294,7 +308,8 @@ def _unsound(groups: Groups, before: F32, after: F32) -> str | None:
     if np.abs(after).max() > MAX_WEIGHT:
         return f"a weight grew beyond {MAX_WEIGHT:g}"
     if np.abs(after - before).max() > LARGE_STEP:
-        rise = np.nanmean(judge(groups, after).loss) - np.nanmean(judge(groups, before).loss)
+        rises = judge(groups, after).loss - judge(groups, before).loss
+        rise = rises[~np.isnan(rises)].mean() if not np.isnan(rises).all() else 0.0
         if rise > MAX_RISE:
             return f"the loss of the lists just learned rose by {rise:.2f}"
     return None

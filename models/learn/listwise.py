@@ -7,7 +7,7 @@ from models.learn.groups import I16, SCALE, Groups
 from models.retrieve.compiled import compiled
 from models.retrieve.contract import F32, F64, I32, U8
 
-FIRST_NOTHING = 3.0
+FIRST_NOTHING = 6.0
 FIRST_SEEN = 50.0
 FIRST_SQUARES = 1.0
 """Sum of squared gradients that every weight starts from: first steps are no larger than the rate."""
@@ -30,7 +30,7 @@ class Listwise:
         self._first = first.astype(np.float64)
         self._w = self._first.copy()
         self._squares = np.full(len(first), FIRST_SQUARES)
-        self._nothing = np.array([0.0, 1.0, 0.0])
+        self._nothing = np.array([FIRST_NOTHING, 1.0, 0.0])
         self._rate, self._l2 = rate, l2
 
     @property
@@ -142,8 +142,6 @@ def _with_nothing(p: F32, nothing: F64, chose_nothing: bool, takes_back: bool) -
     What more comes of a choice says nothing of it.
     """
     highest = max(p.max(), np.float32(-30.0))
-    if nothing[2] == 0.0:
-        nothing[0] = highest + np.log(np.exp(p - highest).sum()) + FIRST_NOTHING
     for i in range(len(p)):
         p[i] = np.exp(p[i] - highest)
     total = p.sum()

@@ -27,7 +27,7 @@ class DriftSettings(BaseModel):
         0.0002, gt=0.0, lt=1.0, description="chance at which ADWIN takes noise for a change; lower is slower"
     )
     threshold: Positive = Field(
-        50.0, description="sum of excess loss at which Page-Hinkley sees a change, nats"
+        100.0, description="sum of excess loss at which Page-Hinkley sees a change, nats"
     )
     tolerance: float = Field(0.1, ge=0.0, description="excess loss that Page-Hinkley takes as usual, nats")
     reactions: tuple[Reaction, ...] = Field(

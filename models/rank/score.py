@@ -12,6 +12,8 @@ from models.rank.merge import Merged
 from models.rank.settings import RankSettings
 from models.retrieve.contract import F32
 
+LEAST_RAW = np.float32(-80.0)
+
 
 class Features(NamedTuple):
     """What a scorer sees: n candidates of N users."""
@@ -89,7 +91,7 @@ class Linear:
 
     def score_many(self, features: Features) -> F32:
         """(n,) scores."""
-        scores: F32 = np.logaddexp(features.values @ self.weights, np.float32(0.0))
+        scores: F32 = np.logaddexp(self._raw(features), np.float32(0.0))
         return scores
 
     def parts(self, features: Features, rows: NDArray[np.int64]) -> F32:
@@ -108,10 +110,14 @@ class Linear:
 
     def spread(self, features: Features) -> F32:
         """(n,) standard deviations of the scores, the weights being independent."""
-        raw = features.values @ self.weights
         deviation = np.sqrt(np.square(features.values) @ np.square(self.deviations))
-        spread: F32 = deviation / (np.float32(1.0) + np.exp(-raw))
+        spread: F32 = deviation / (np.float32(1.0) + np.exp(-self._raw(features)))
         return spread
+
+    def _raw(self, features: Features) -> F32:
+        """``w·x``, no lower than where the score would round to 0 and leave the slate."""
+        raw: F32 = np.maximum(features.values @ self.weights, LEAST_RAW)
+        return raw
 
     def weights_of(self, names: Sequence[str]) -> F32:
         """(F,) those learned."""

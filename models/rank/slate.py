@@ -18,6 +18,9 @@ from models.rank.score import Features, Scorer
 from models.rank.settings import RankSettings
 from models.retrieve.contract import F32, I32, U8, U64, Candidates, Queries
 
+LEAST_SHARE = np.float32(1e-3)
+"""Of its score, what an item just like a dismissed one keeps at least: it sinks, it does not vanish."""
+
 
 class Ranked(NamedTuple):
     """Slates of N users with S places, padded at the end where there were too few candidates."""
@@ -68,7 +71,8 @@ def rank(
     values = features(merged, queries, seen, attributes, known)  # (n, F)
     seen_by_scorer = Features([name for name, _ in sources], merged, values)
     all_scores = scorer.score_many(seen_by_scorer)  # (n,)
-    all_scores *= np.float32(1.0) - np.float32(settings.dismissal) * values[:, NEAR_DISMISSED]
+    sunk = np.float32(1.0) - np.float32(settings.dismissal) * values[:, NEAR_DISMISSED]
+    all_scores *= np.maximum(sunk, LEAST_SHARE)
     rows = diversify(merged, all_scores, attributes, n_places, settings)  # (N, S)
     explored = _explored(
         seen_by_scorer, rows, all_scores, queries, attributes, settings.explore, scorer, seed
