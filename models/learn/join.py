@@ -109,7 +109,7 @@ class Joiner:
         else:
             places = [p for p in (pending.place(slot, item) for item in items) if p < pending.served[slot]]
             before = int(pending.slots.shown[slot]) if pending.was_shown[slot] else 0
-            pending.slots.shown[slot] = max(before, max(places) + 1)
+            pending.slots.shown[slot] = max(before, max(places, default=NONE) + 1)
         if slot == NONE or pending.slots.shown[slot] == 0:
             return []
         first = not pending.was_shown[slot]

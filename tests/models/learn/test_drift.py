@@ -55,7 +55,7 @@ def shifted(seed: int, settings: DriftSettings = DEFAULTS, **moved: float) -> li
     return [(start - 4_000, change) for start, change in noticed if start >= 4_000]
 
 
-@pytest.mark.parametrize(("rise", "within"), [(0.3, 500), (1.0, 50)])
+@pytest.mark.parametrize(("rise", "within"), [(0.3, 700), (0.5, 400), (1.0, 50)])
 def test_a_rise_of_the_loss_is_noticed(rise: float, within: int) -> None:
     for seed in (1, 2, 3):
         start, change = shifted(seed, loss=rise)[0]
@@ -92,14 +92,14 @@ def false_alarms(settings: DriftSettings, n_streams: int) -> int:
     )
 
 
-def test_a_stream_that_never_changes_rarely_alarms() -> None:
-    """41 in a million lists at a threshold of 50 nats; none of them is ADWIN's."""
-    assert false_alarms(DEFAULTS, 20) <= 60
+def test_a_stream_that_never_changes_all_but_never_alarms() -> None:
+    """One alarm in a million lists; here it is half of them."""
+    assert false_alarms(DEFAULTS, 10) <= 2
 
 
-def test_at_twice_the_threshold_false_alarms_all_but_end() -> None:
-    """One in a million lists; here it is half of them."""
-    assert false_alarms(DEFAULTS.model_copy(update={"threshold": 100.0}), 10) <= 2
+def test_at_half_the_threshold_alarms_are_false_now_and_then() -> None:
+    """41 in a million lists at 50 nats; here it is a quarter of them. None of them is ADWIN's."""
+    assert 2 <= false_alarms(DEFAULTS.model_copy(update={"threshold": 50.0}), 5) <= 20
 
 
 def test_after_a_reaction_there_is_rest() -> None:

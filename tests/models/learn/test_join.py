@@ -318,6 +318,10 @@ class TestImpressions:
         joined = desk.take(Impression, "ann", 110, item_ids=["i3", "i1", "i99"], slate_id="second")
         assert items(joined.groups) == [3]
 
+    def test_a_slate_of_which_only_other_candidates_are_told_was_not_shown(self, desk: Desk) -> None:
+        assert desk.take(Impression, "ann", 110, item_ids=["i1"], slate_id="second").labels == []
+        assert desk.pending.seen == {}
+
     def test_of_which_nothing_is_known_nothing_is_learned(self, desk: Desk) -> None:
         assert desk.take(Impression, "ann", 110, item_ids=["i99"], slate_id="second").labels == []
         assert desk.take(Impression, "ann", 110, item_ids=["i3"], slate_id="long ago").labels == []

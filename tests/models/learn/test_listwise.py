@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from itertools import pairwise
-from math import log, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -156,13 +156,14 @@ CLICKED = ([[1.0], [0.0]], 0, 1.0)
 
 
 class TestChoosingNothing:
-    def test_is_worth_much_more_than_the_first_list_at_first(self, lists: Lists) -> None:
-        learner = Listwise(np.zeros(1, np.float32), RATE)
+    @pytest.mark.parametrize("weight", [0.0, 1.0])
+    def test_is_worth_the_same_at_first_whatever_list_comes_first(self, lists: Lists, weight: float) -> None:
+        learner = Listwise(np.full(1, weight, np.float32), RATE)
         learner.learn(lists(SHOWN, seen=[1]))
-        # Two candidates of worth 1, and e³ as much: log 2 + 3; then taken = 1 / (1 + e³) against that.
-        taken = 1.0 / (1.0 + np.exp(3.0))
+        # Candidates of worth e^w and 1 against e^6: taken = (e^w + 1) / (e^w + 1 + e^6) is the slope.
+        taken = (np.exp(weight) + 1.0) / (np.exp(weight) + 1.0 + np.exp(6.0))
         assert learner.parameters()["nothing"].tolist() == pytest.approx(
-            [log(2.0) + 3.0 + taken / sqrt(1.0 + taken**2), 1.0 + taken**2, 1.0], abs=1e-6
+            [6.0 + taken / sqrt(1.0 + taken**2), 1.0 + taken**2, 1.0], abs=1e-6
         )
 
     def test_seen_lists_teach_no_weights_before_enough_were_seen_to_tell_its_worth(
@@ -199,7 +200,7 @@ class TestChoosingNothing:
         learner.learn(lists(CLICKED, chances=[1.0, 0.5]))
         # P = 1 / (1 + 1/2): slope 2/3 - 1 = -1/3
         assert learner.weights.tolist() == pytest.approx([RATE / 3.0 / sqrt(1.0 + 1.0 / 9.0)])
-        assert learner.parameters()["nothing"].tolist() == [0.0, 1.0, 0.0]
+        assert learner.parameters()["nothing"].tolist() == [6.0, 1.0, 0.0]  # as at the start
 
 
 def test_the_loss_falls_to_that_of_the_truth(toy: Toy) -> None:
