@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from models.learn.estimator import Parameters
 from models.learn.groups import Groups
 from models.retrieve.contract import F32, F64
 
@@ -31,6 +32,16 @@ class Examination:
         """(K,) chance of each place against the first one's, at least one over the greatest weight."""
         chances = np.exp(self._bias - self._bias[0])
         return np.asarray(np.maximum(chances, 1.0 / self._max_weight), np.float32)
+
+    def parameters(self) -> Parameters:
+        """A copy of what was learned; it adds up, as that of scorers does."""
+        return {"bias": self._bias.copy(), "squares": self._squares.copy()}
+
+    def load(self, parameters: Parameters) -> None:
+        """Take these in place of the own ones, unless the chances are given."""
+        if not self._given:
+            self._bias[:] = parameters["bias"]
+            self._squares[:] = np.maximum(parameters["squares"], 1.0)
 
     def learn(self, groups: Groups, weights: F32) -> None:
         """Take lists from which something was chosen, with the ``weights`` (F,) that scorers have for them."""

@@ -38,6 +38,8 @@ MAX_RISE: Final = 1.0
 
 
 CHAMPION: Final = b"champion"
+EXAMINATION: Final = "examination"
+"""The chances of places are kept in the ledger like a scorer."""
 
 
 class Reign(msgspec.Struct, array_like=True):
@@ -89,9 +91,10 @@ class Learning:
         self.estimators = {name: _made(name, first, self.names, settings) for name in competing}
         self._weights = {name: estimator.weights for name, estimator in self.estimators.items()}
         self._first = {name: estimator.parameters() for name, estimator in self.estimators.items()}
-        self.ledger = Ledger(self.names, self._first)
-        self.champion: str = settings.champion
         self.examination = Examination(settings.kept, settings.examination, settings.max_propensity_weight)
+        bases = {**self._first, EXAMINATION: self.examination.parameters()}
+        self.ledger = Ledger(self.names, bases)
+        self.champion: str = settings.champion
         watched = [f"{source}.score" for source in sources]
         self._drift = Drift(settings.drift, self.names, watched) if settings.drift.enabled else None
         self.contests = {name: Sums() for name in self.estimators}
@@ -136,8 +139,8 @@ class Learning:
         judged = {name: judge(groups, weights) for name, weights in self._weights.items()}
         champion = self.champion
         if len(groups.n):
-            groups = self._weighed(joined, self._weights[champion])
             partitions = np.array([joined.labels[i].partition for i in joined.of])
+            groups = self._weighed(joined, partitions)
             happenings += self._watch(groups, judged[champion], int(partitions[0]))
             for name in self.estimators:
                 happenings += self._teach(name, groups, partitions)
@@ -157,7 +160,9 @@ class Learning:
             self._heard_reign(value)
             return
         name = self.ledger.apply(key, value)
-        if name is not None:
+        if name == EXAMINATION:
+            self.examination.load(self.ledger.total(EXAMINATION))
+        elif name is not None:
             self._reload(name)
             if key.startswith(f"{BASE}/".encode()):
                 self.contests[name] = Sums()
@@ -171,10 +176,8 @@ class Learning:
         except msgspec.MsgspecError:
             self.ledger.n_foreign += 1
             return
-        if (reign.number, reign.estimator) > (
-            self._reigns,
-            self.champion,
-        ) and reign.estimator in self.estimators:
+        is_later = (reign.number, reign.estimator) > (self._reigns, self.champion)
+        if is_later and reign.estimator in self.estimators:
             self._enthrone(reign)
 
     def promote(self, name: str) -> None:
@@ -211,15 +214,19 @@ class Learning:
         self.promote(best)
         return [Happening("promotion", best, f"NDCG {gain:+.4f} on {sums.n:.0f} lists against {before}")]
 
-    def _weighed(self, joined: Joined, weights: F32) -> Groups:
+    def _weighed(self, joined: Joined, partitions: np.ndarray) -> Groups:
         """With the chances of places; what came about elsewhere weighs less for users who see slates."""
         groups = joined.groups
         labels = [joined.labels[i] for i in joined.of]
         seen = np.array([label.attributed for label in labels], np.bool_)
         elsewhere = np.array([label.user in self.pending.seen for label in labels], np.bool_) & ~seen
         factor = np.where(elsewhere, np.float32(self.settings.elsewhere), np.float32(1.0))
-        chosen = np.flatnonzero(seen & (groups.target >= 0) & (groups.weight > 0.0))
-        self.examination.learn(groups.of(chosen), weights)
+        chosen = seen & (groups.target >= 0) & (groups.weight > 0.0)
+        for partition in sorted(set(partitions[chosen].tolist())):
+            before, of = self.examination.parameters(), groups.of(chosen & (partitions == partition))
+            self.examination.learn(of, self._weights[self.champion])
+            step = added(self.examination.parameters(), before, -1.0)
+            self.ledger.add(EXAMINATION, partition, step, len(of.n))
         chances = np.where(seen[:, None], self.examination.chances, np.float32(1.0))
         return groups._replace(weight=groups.weight * factor, chances=chances)
 
