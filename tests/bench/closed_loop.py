@@ -39,8 +39,10 @@ from models.evaluate.closed_loop import (
     course,
     play,
 )
-from models.learn.settings import LearnSettings
+from models.learn.settings import DriftSettings, LearnSettings
 from models.path import Path
+from models.path_settings import PathSettings
+from models.rank.explore_settings import ExploreSettings, Policy
 from models.simulate.settings import SimulateSettings
 from models.simulate.shift import Shift
 from streams.settings import Settings
@@ -76,7 +78,21 @@ def strategies() -> dict[str, Contestant]:
         "oracle of looks": lambda shop, seed: Asked(k, shop.likeliest),
         "oracle of clicks": lambda shop, seed: Asked(k, shop.most_appealing),
         "learned": lambda shop, seed: OfPath(Path(settings)),
+        "learned, epsilon": lambda shop, seed: OfPath(Path(exploring(settings, "epsilon"))),
+        "learned, thompson": lambda shop, seed: OfPath(Path(exploring(settings, "thompson"))),
+        "learned, drift not watched": lambda shop, seed: OfPath(Path(unwatched(settings))),
     }
+
+
+def exploring(settings: PathSettings, policy: Policy) -> PathSettings:
+    """With the last places of each slate left to a policy."""
+    rank = settings.rank.model_copy(update={"explore": ExploreSettings(policy=policy)})
+    return settings._replace(rank=rank)
+
+
+def unwatched(settings: PathSettings) -> PathSettings:
+    """Without drift detection, and so without reaction."""
+    return settings._replace(learn=settings.learn.model_copy(update={"drift": DriftSettings(enabled=False)}))
 
 
 class Part(NamedTuple):
@@ -85,15 +101,36 @@ class Part(NamedTuple):
     loop: Loop
     counted: Mapping[str, tuple[float, float]]
     left_out: frozenset[str] = frozenset()
-    """Strategies that would show nothing more here."""
+    """Strategies that only run when they are named."""
 
 
 PARTS = {
-    "steady": Part(LOOP, {"after warm-up": (0.25, 1.0)}),
+    "steady": Part(
+        LOOP,
+        {"after warm-up": (0.25, 1.0)},
+        frozenset(
+            {
+                "popularity, unseen",
+                "random",
+                "oracle of looks",
+                "learned, thompson",
+                "learned, drift not watched",
+            }
+        ),
+    ),
     "shift": Part(
         SHIFTED,
         {"before": (0.25, 0.5), "just after": (0.5, 0.65), "later": (0.65, 1.0)},
-        frozenset({"popularity, unseen", "oracle of looks"}),
+        frozenset(
+            {
+                "popularity",
+                "popularity, unseen",
+                "random",
+                "oracle of looks",
+                "oracle of clicks",
+                "learned, thompson",
+            }
+        ),
     ),
 }
 

@@ -2,8 +2,11 @@
 
 Parts, each with a result of its own: ``prequential`` (test-then-learn, the second half counted), ``sessions`` (the
 literature's protocol), ``alone`` (the same with the other sources one at a time), ``freshness`` (test-then-learn,
-knowledge updated each event, minute, hour, day, never). Weights are found on the first half, or on the last part of
-the training sessions, by ``rillet tune``; never on what is counted. ``prequential:serenade`` does one log again.
+knowledge updated each event, minute, hour, day, never), ``learned`` (test-then-learn, the learned ranking against
+tuned fixed weights and single sources, paired), ``learned_sessions`` (the same by the literature's protocol),
+``scorer_freshness`` (the parameters of the scorer served each event, minute, hour, day, never). Weights are found on
+the first half, or on the last part of the training sessions, by ``rillet tune``; never on what is counted.
+``prequential:serenade`` does one log again. Parts without ``learned`` in their name hold the weights fixed.
 """
 
 import json
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from bench_result import RESULTS, write
 
 from models.evaluate.of_path import OfPath
@@ -54,6 +58,11 @@ KEEP = [f"--set={name}={value}" for name, value in REPEATS.items()]
 ROOM = ["--set=retrieve.session_knn.n_sessions=262144"]
 """All sessions of Diginetica at once, as the published figures have it."""
 
+
+FIXED = ["--set=learn.enabled=false"]
+
+SINGLE = ("session_knn", "covisitation", "recent")
+"""Sources that the learned ranking is held against."""
 
 NEVER_S = 1e12
 """Knowledge stays what it was at half of the log."""
@@ -115,7 +124,7 @@ def prequential(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
         print("prequential", name, flush=True)
         log = [DATA / file, "--mapping", name]
         tuned = tuned_best(folder, *log)
-        figures[name] = summary(evaluated(*log, *tuned, "--repeats", "--from=0.5", "--batch=8"))
+        figures[name] = summary(evaluated(*log, *tuned, *FIXED, "--repeats", "--from=0.5", "--batch=8"))
         figures[name]["chosen"] = [option.removeprefix("--set=") for option in tuned[1:]]
         print(figures[name], flush=True)
     return figures
@@ -148,6 +157,7 @@ def sessions(folder: Path) -> dict[str, Any]:
             "--mapping",
             name,
             *ROOM,
+            *FIXED,
         ]
         compared = [f"--compare={file}" for file in files]
         static = evaluated(*common, f"--config={tuned}", *compared)
@@ -157,13 +167,117 @@ def sessions(folder: Path) -> dict[str, Any]:
     return figures
 
 
+def learned(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Learned weights, the same from tuned ones, tuned fixed weights, and single sources."""
+    file = RESULTS / "evaluate_learned.json"
+    figures = json.loads(file.read_text())["figures"] if only and file.exists() else {}
+    for name, path in LOGS.items():
+        if only and name not in only:
+            continue
+        print("learned", name, flush=True)
+        log, current = [DATA / path, "--mapping", name], "--set=retrieve.recent.current=true"
+        fixed = folder / "fixed.toml"
+        rillet("tune", *log, *KEEP, *FIXED, current, "--write", fixed)
+        fixed.write_text("learn.enabled = false\n" + fixed.read_text())
+        others = [fixed, *(_single(folder, source) for source in SINGLE)]
+        compared = [f"--compare={other}" for other in others]
+        options = ["--repeats", "--from=0.5", "--batch=8", "--no-baselines", current]
+        figures[name] = paired(evaluated(*log, *options, *compared))
+        print(figures[name], flush=True)
+    return figures
+
+
+def learned_sessions(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """The same by sessions, neighbours alone beside; learning on after each test session, and not."""
+    file = RESULTS / "evaluate_learned_sessions.json"
+    figures = json.loads(file.read_text())["figures"] if only and file.exists() else {}
+    for name, (train, test, first) in SPLITS.items():
+        if only and name not in only:
+            continue
+        print("learned_sessions", name, flush=True)
+        current, fixed = "--set=retrieve.recent.current=true", folder / "fixed.toml"
+        until = [f"--first={first}", "--until=1", *KEEP, *ROOM, *FIXED, current]
+        rillet("tune", DATA / train, "--mapping", name, *until, "--write", fixed)
+        fixed.write_text("learn.enabled = false\n" + fixed.read_text())
+        logs = ["--protocol=sessions", "--train", DATA / train, "--test", DATA / test, "--mapping", name]
+        common = [*logs, *ROOM, *KEEP, current, "--no-baselines", f"--compare={fixed}"]
+        single = f"--compare={_single(folder, 'session_knn')}"
+        figures[name] = {
+            "static": paired(evaluated(*common, single)),
+            "online": paired(evaluated(*common, "--online")),
+        }
+        print(figures[name], flush=True)
+    return figures
+
+
+def paired(result: Evaluation) -> dict[str, Any]:
+    """HR@20 and MRR@20 in percent, and how much the learned ranking is above each other one, with intervals."""
+    rows = summary(result)
+    rows["scores"]["learned"] = rows["scores"].pop("rillet")
+    rows.pop("beaten_by")
+    rows["learned_less"] = {
+        f"{each.b} {each.measure}": [round(100 * bound, 2) for bound in each.interval]
+        for each in result.differences
+        if not each.measure.startswith("ndcg")
+    }
+    return rows
+
+
+def _single(folder: Path, source: str) -> Path:
+    """Settings under which there is no other source."""
+    file = folder / f"{source}.toml"
+    known = ("session_knn", "covisitation", "content", "search", "trending", "cold_start", "recent")
+    silent = [f"retrieve.{name}.enabled = false" for name in known if name != source]
+    file.write_text("\n".join(["learn.enabled = false", *silent]))
+    return file
+
+
+def scorer_freshness(_: Path) -> dict[str, Any]:
+    """Of each log: all learn from every event, and serve what the scorer had learned by their last refresh."""
+    figures = {}
+    for name in ("rees46-sample", "online-retail", "complete-journey"):
+        log = Log(str(DATA / LOGS[name]), name)
+        settings, _ = settings_of(
+            None, [*(f"{n}={v}" for n, v in REPEATS.items()), "retrieve.recent.current=true"]
+        )
+        every = {"event": 0.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0, "never": NEVER_S}
+        recommenders = []
+        for label, seconds in every.items():
+            learn = settings.learn.model_copy(update={"refresh_s": seconds, "challengers": ()})
+            recommenders.append(OfPath(PurePath(settings.path()._replace(learn=learn)), label))
+        follower = Prequential(recommenders)
+        for _done in follower.run((each.event for each in read_log(log.path, log.mapping)), 8):
+            pass
+        keep = np.ones(len(follower.events), np.bool_)
+        names = [recommender.name for recommender in recommenders]
+        figures[name] = {
+            "trials": len(keep),
+            "hr_mrr_20": {
+                label: {
+                    m: [
+                        round(100 * v, 2)
+                        for v in scores(label, follower.events, found, keep, 1, [20]).overall[m]
+                    ]
+                    for m in ("hr@20", "mrr@20")
+                }
+                for label, found in zip(names, follower.found, strict=True)
+            },
+            "event_less": [
+                [each.b, each.measure, [round(100 * v, 2) for v in each.interval]]
+                for each in differences(names, follower.events, follower.found, keep, 20)
+            ],
+        }
+        print(name, figures[name], flush=True)
+    return figures
+
+
 def alone(folder: Path) -> dict[str, Any]:
     """The session protocol with one source at a time; the logs have neither attributes nor queries for the others."""
     figures: dict[str, Any] = {}
     for name, (train, test, _) in SPLITS.items():
         first, *others = [_only(folder, source) for source in ("recent", "trending", "cold_start")]
         logs = ["--protocol=sessions", "--train", DATA / train, "--test", DATA / test, "--mapping", name]
-        options = [f"--config={first}", *(f"--compare={file}" for file in others), "--no-baselines"]
+        options = [f"--config={first}", *(f"--compare={file}" for file in others), "--no-baselines", *FIXED]
         result = summary(evaluated(*logs, *ROOM, *options))
         result["scores"]["recent"] = result["scores"].pop("rillet")
         figures[name] = {"trials": result["trials"], "scores": result["scores"]}
@@ -181,7 +295,8 @@ def _only(folder: Path, source: str) -> Path:
 def freshness(_: Path) -> dict[str, Any]:
     """Serenade; the steps that a session makes again are left out, for it may have taught them itself."""
     log = Log(str(DATA / LOGS["serenade"]), "serenade")
-    settings, _ = settings_of(None, [f"{name}={value}" for name, value in REPEATS.items()])
+    fixed = {**REPEATS, "learn.enabled": "false"}
+    settings, _ = settings_of(None, [f"{name}={value}" for name, value in fixed.items()])
     every = {"event": 0.0, "minute": 60.0, "hour": 3_600.0, "day": 86_400.0, "never": 0.0}
     recommenders = [OfPath(PurePath(settings.path()), name, None, seconds) for name, seconds in every.items()]
     follower = Prequential(recommenders)
@@ -212,14 +327,22 @@ def freshness(_: Path) -> dict[str, Any]:
     }
 
 
-PARTS = {"prequential": prequential, "sessions": sessions, "alone": alone, "freshness": freshness}
+PARTS = {
+    "prequential": prequential,
+    "sessions": sessions,
+    "alone": alone,
+    "freshness": freshness,
+    "learned": learned,
+    "learned_sessions": learned_sessions,
+    "scorer_freshness": scorer_freshness,
+}
 
 
 def main(parts: Sequence[str]) -> None:
     for part in parts or PARTS:
         name, _, logs = part.partition(":")
         with tempfile.TemporaryDirectory() as folder:
-            run = partial(prequential, only=logs.split(",")) if logs else PARTS[name]
+            run = partial(PARTS[name], only=logs.split(",")) if logs else PARTS[name]
             write(f"evaluate_{name}", run(Path(folder)))
 
 
