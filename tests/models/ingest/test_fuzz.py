@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from models.ingest import Ingest
@@ -147,6 +147,7 @@ def test_no_bytes_make_it_raise(topic, value, key, headers):
     fuzz.check(batch, INGEST(batch))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine generates slowly, no more
 @given(
     st.sampled_from(topics.BEHAVIOUR),
     st.dictionaries(
