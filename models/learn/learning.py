@@ -14,7 +14,7 @@ from models.interest.settings import InterestSettings
 from models.knowledge.vocabulary import Vocabulary
 from models.learn.contest import Sums, wins
 from models.learn.drift import LOSS, Change, Drift
-from models.learn.estimator import Estimator, added
+from models.learn.estimator import Estimator, Parameters, added
 from models.learn.examination import Examination
 from models.learn.groups import Groups
 from models.learn.join import Joined, Joiner
@@ -170,15 +170,22 @@ class Learning:
                 self._serve_champion()
 
     def _heard_reign(self, value: bytes) -> None:
-        """Of two decisions of one number, by workers that both thought they led, the later name holds."""
+        """Of two decisions of one number, by workers that both thought they led, the later name holds.
+
+        Who leads says so again after hearing one that does not: a compacted topic keeps the last one written.
+        """
         try:
             reign = msgspec.msgpack.decode(value, type=Reign)
         except msgspec.MsgspecError:
             self.ledger.n_foreign += 1
             return
-        is_later = (reign.number, reign.estimator) > (self._reigns, self.champion)
-        if is_later and reign.estimator in self.estimators:
+        if reign.estimator not in self.estimators:
+            return
+        heard, held = (reign.number, reign.estimator), (self._reigns, self.champion)
+        if heard > held:
             self._enthrone(reign)
+        elif heard < held and self.leads:
+            self._decided.append((CHAMPION, msgspec.msgpack.encode(Reign(*held))))
 
     def promote(self, name: str) -> None:
         """Let another scorer serve, here and everywhere."""
@@ -239,13 +246,14 @@ class Learning:
             of = groups.of(partitions == partition)
             before = estimator.parameters()
             estimator.learn(of)
-            reason = _unsound(of, self._weights[name], estimator.weights)
+            step = added(estimator.parameters(), before, -1.0)
+            reason = _unsound(of, step, self._weights[name], estimator.weights)
             if reason:
                 estimator.load(before)
                 happenings.append(Happening("rollback", name, reason))
                 continue
             self._weights[name] = estimator.weights
-            self.ledger.add(name, partition, added(estimator.parameters(), before, -1.0), len(of.n))
+            self.ledger.add(name, partition, step, len(of.n))
         return happenings
 
     def _watch(self, groups: Groups, judged: Judged, partition: int) -> list[Happening]:
@@ -308,10 +316,10 @@ def _made(name: str, first: F32, names: Sequence[str], settings: LearnSettings) 
     return OfRiver(name, first, names, settings.negatives)
 
 
-def _unsound(groups: Groups, before: F32, after: F32) -> str | None:
-    """Why a step must not be taken."""
-    if not np.isfinite(after).all():
-        return "a weight is no number any more"
+def _unsound(groups: Groups, step: Parameters, before: F32, after: F32) -> str | None:
+    """Why a step must not be taken that leads from weights ``before`` to those ``after``."""
+    if not np.isfinite(after).all() or not all(np.isfinite(values).all() for values in step.values()):
+        return "a parameter is no number any more"
     if np.abs(after).max() > MAX_WEIGHT:
         return f"a weight grew beyond {MAX_WEIGHT:g}"
     if np.abs(after - before).max() > LARGE_STEP:
