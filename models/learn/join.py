@@ -109,8 +109,11 @@ class Joiner:
         else:
             places = [p for p in (pending.place(slot, item) for item in items) if p < pending.served[slot]]
             before = int(pending.slots.shown[slot]) if pending.was_shown[slot] else 0
-            pending.slots.shown[slot] = max(before, max(places, default=NONE) + 1)
-        if slot == NONE or pending.slots.shown[slot] == 0:
+            told = max(before, max(places, default=NONE) + 1)
+            if told == 0:
+                return []
+            pending.slots.shown[slot] = told
+        if slot == NONE:
             return []
         first = not pending.was_shown[slot]
         pending.was_shown[slot] = True

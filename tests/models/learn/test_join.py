@@ -320,7 +320,10 @@ class TestImpressions:
 
     def test_a_slate_of_which_only_other_candidates_are_told_was_not_shown(self, desk: Desk) -> None:
         assert desk.take(Impression, "ann", 110, item_ids=["i1"], slate_id="second").labels == []
+        assert desk.take(Impression, "ann", 110, item_ids=["i99"], slate_id="second").labels == []
         assert desk.pending.seen == {}
+        # So that a choice from it still is one from all of it.
+        assert desk.one(Click, "ann", 120, item_id="i3", slate_id="second").attributed
 
     def test_of_which_nothing_is_known_nothing_is_learned(self, desk: Desk) -> None:
         assert desk.take(Impression, "ann", 110, item_ids=["i99"], slate_id="second").labels == []
