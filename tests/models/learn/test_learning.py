@@ -15,6 +15,7 @@ from models.learn.judge import judge
 from models.learn.learning import CHAMPION, MAX_WEIGHT, Learning
 from models.learn.ledger import Ledger
 from models.learn.listwise import Listwise
+from models.learn.of_river import OfRiver
 from models.learn.settings import DriftSettings, Estimator, LearnSettings, Reaction
 from models.rank.features import feature_names
 from models.rank.settings import RankSettings
@@ -320,6 +321,22 @@ class TestPoison:
         learning.estimators["listwise"] = sound
         assert learning.learn(outcomes(toy, 50, seed=9), 3).happenings == []
         assert learning.model_version.endswith("+150")
+
+    def test_a_poisoned_challenger_leaves_the_champion_alone(self, toy: Toy) -> None:
+        class Spoilt(OfRiver):
+            def learn(self, groups: Groups) -> None:
+                super().learn(groups)
+                self._model._weights["always"] = np.nan
+
+        learning = made(drift=NO_DRIFT)
+        first = learning.estimators["ftrl"].weights
+        spoilt = Spoilt("ftrl", first, learning.names, negatives=3)
+        learning.estimators["ftrl"] = spoilt
+        told = learning.learn(outcomes(toy, 50, seed=1), 0).happenings
+        assert [(kind, estimator) for kind, estimator, _ in told] == [("rollback", "ftrl")]
+        assert spoilt.weights == pytest.approx(first)
+        assert [key for key, _ in learning.records()] == [b"part/listwise/0"]
+        assert learning.model_version == "listwise-v1-d+50"
 
     def test_what_one_partition_teaches_may_be_poison_while_the_others_is_not(self, toy: Toy) -> None:
         class Second(Poisoned):
