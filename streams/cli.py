@@ -28,6 +28,10 @@ COMMANDS = {
     "explain": ("streams.commands.explain", "Tell why a user sees these items."),
     "doctor": ("streams.commands.doctor", "Tell what is amiss, and the remedy."),
     "watch": ("streams.commands.watch", "Print what comes on a topic."),
+    "model": (
+        "streams.commands.model",
+        "Show what the ranking has learned; start it over, or let another serve.",
+    ),
     "state": ("streams.commands.state", "Show what is remembered of users."),
     "dead-letter": ("streams.commands.dead_letter", "List, show and replay refused records."),
     "settings": ("streams.commands.settings", "Print the settings, or a settings file."),

@@ -36,11 +36,11 @@ class Changed(NamedTuple):
 
 
 class Changelog:
-    """The changelog of the interest table, to the end that it had when it was opened."""
+    """A compacted topic, by default the changelog of the interest table, to the end that it had when it was opened."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, topic: str | None = None) -> None:
         ping(settings.kafka.client_conf())
-        self.topic = changelogs(settings.worker.app_id)[0].name
+        self.topic = topic or changelogs(settings.worker.app_id)[0].name
         self._consumer = Consumer(
             {
                 **settings.kafka.consumer(),
@@ -110,7 +110,7 @@ class Changelog:
         topic = self._consumer.list_topics(self.topic, timeout=TIMEOUT_S).topics[self.topic]
         if topic.error is not None:
             raise InputError(
-                f"There is no changelog {self.topic}: {topic.error.str()}",
+                f"There is no topic {self.topic}: {topic.error.str()}",
                 fix="Name the application as its workers do (worker.app_id, RILLET_APP_ID); "
                 "`rillet topics create` creates what is missing.",
             )

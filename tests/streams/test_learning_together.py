@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 from chaos import WorkerProcess, wait_for
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from typer.testing import CliRunner
 
 from models.evaluate.prequential import wanted
 from models.learn.learning import Learning
 from models.path import Path as PurePath
 from models.retrieve.contract import F64
 from schemas import topics
+from schemas.audit import AuditEntry
 from schemas.events import AnyEvent
 from schemas.metrics import ModelReport
 from schemas.outputs import Slate
 from streams.broker import KafkaBroker, kafka
+from streams.commands import model
 from streams.follow import FollowedRecord
 from streams.log import read_log
 from streams.settings import Settings
@@ -164,7 +167,7 @@ def summed(servers: str) -> Learning:
 @pytest.mark.kafka
 @pytest.mark.timeout(600)
 def test_two_workers_rank_as_well_as_one_and_a_third_starts_warm(
-    own_kafka: KafkaBroker, tmp_path: Path
+    own_kafka: KafkaBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = clicks()
     with kafka() as other:
@@ -185,9 +188,37 @@ def test_two_workers_rank_as_well_as_one_and_a_third_starts_warm(
     reports = [msgspec.json.decode(r.value or b"", type=ModelReport) for r in all_of(servers, topics.MODEL)]
     assert {report.worker for report in reports if report.model == "listwise"} == {"first", "second"}
 
-    with workers(servers, tmp_path, "third"):
+    with workers(servers, tmp_path, "third") as (third,):
         shop = Shop(servers)
         shop.follow([msgspec.structs.replace(events[0], event_id="new")])
         version = shop.latest[events[0].user_id].model_version
         shop.close()
-    assert int(version.partition("+")[2]) >= learning.ledger.n_learned("listwise")
+        assert int(version.partition("+")[2]) >= learning.ledger.n_learned("listwise")
+        decide_by_hand(servers, third, monkeypatch)
+
+
+def decide_by_hand(servers: str, worker: WorkerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``rillet model`` shows, and what it changes in a running worker."""
+    monkeypatch.setenv("RILLET_BOOTSTRAP_SERVERS", servers)
+    for name, value in REPEATS.items():
+        monkeypatch.setenv(name, value)
+    shown = CliRunner().invoke(model.app, ["show", "--json"])
+    told = msgspec.json.decode(shown.stdout)
+    assert told["champion"] == "listwise"
+    assert told["learned"]["listwise"] > 0
+    assert told["weights"]["session_knn.score"]["weight"] != 1.0
+    assert "listwise serves" in CliRunner().invoke(model.app, ["show"]).stdout
+    assert CliRunner().invoke(model.app, ["promote", "ftrl"]).exit_code == 0
+    assert CliRunner().invoke(model.app, ["reset", "listwise"]).exit_code == 0
+    told = msgspec.json.decode(CliRunner().invoke(model.app, ["show", "listwise", "--json"]).stdout)
+    assert (told["champion"], told["learned"]["listwise"]) == ("ftrl", 0)
+    assert told["weights"]["session_knn.score"]["weight"] == 1.0
+    build = 'rillet_build_info{model_version="ftrl-'
+    wait_for(lambda: any(name.startswith(build) for name in worker.metrics()), "the worker lets it serve")
+    entries = [
+        msgspec.json.decode(each.value or b"", type=AuditEntry) for each in all_of(servers, topics.AUDIT)
+    ]
+    assert [(each.action, each.subject) for each in entries if each.actor == "rillet model"] == [
+        ("promotion", "ftrl"),
+        ("reset", "listwise"),
+    ]
