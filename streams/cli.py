@@ -30,7 +30,7 @@ COMMANDS = {
     "watch": ("streams.commands.watch", "Print what comes on a topic."),
     "model": (
         "streams.commands.model",
-        "Show what the ranking has learned; start it over, or let another serve.",
+        "Show or reset what the ranking learned.",
     ),
     "state": ("streams.commands.state", "Show what is remembered of users."),
     "dead-letter": ("streams.commands.dead_letter", "List, show and replay refused records."),
