@@ -48,7 +48,7 @@ from models.simulate.shift import Shift
 from streams.settings import Settings
 
 SEEDS = 10
-LOOP = Loop(duration_s=2_000.0, new_s=600.0)
+LOOP = Loop(duration_s=1_200.0, new_s=600.0)
 SHOP = SimulateSettings(
     n_items=1_000,
     n_categories=30,
@@ -62,7 +62,7 @@ SHOP = SimulateSettings(
     oracle_share=0.0,
     slice_events=40,
 )
-"""One shop day in a loop; a shopper acts every 20 s, and slates are read 2 s after what caused them."""
+"""Over half of a shop day in a loop; a shopper acts every 20 s, and slates are read 2 s after what caused them."""
 SHIFTED = replace(LOOP, shift=Shift(swapped_share=1.0, same_category=-2.0), shift_at_s=LOOP.duration_s / 2.0)
 
 
@@ -223,7 +223,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
-    about = {"simulation": True, "n_seeds": SEEDS, "shop": SHOP.model_dump(exclude={"faults", "seed"})}
+    about = {
+        "simulation": True,
+        "n_seeds": SEEDS,
+        "seconds": LOOP.duration_s,
+        "shop": SHOP.model_dump(exclude={"faults", "seed"}),
+    }
     figures = _kept(about)
     is_whole = arguments.seeds == SEEDS
     for each in arguments.parts:
