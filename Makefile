@@ -40,6 +40,7 @@ docs: $(USE)
 	@$(BIN)/rillet settings --markdown > docs/settings.md
 	@$(BIN)/rillet topics describe --write .
 	@$(BIN)/python -m streams.metrics_page > docs/metrics.md
+	@$(BIN)/python -m streams.features_page > docs/features.md
 	@$(BIN)/python -m streams.log.mapping_page > docs/mapping.md
 
 bench: $(DEVELOP)
