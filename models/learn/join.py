@@ -66,7 +66,8 @@ class Joiner:
     ) -> None:
         self._pending, self._interest, self._index = pending, interest, index
         self._window_ms = int(learn.window_s * 1000.0)
-        self._rewards = {kind: learn.rewards.get(kind.name.lower(), 0.0) for kind in Kind}
+        rewards: dict[str, float] = dict(learn.rewards.items())
+        self._rewards = {kind: rewards.get(kind.name.lower(), 0.0) for kind in Kind}
         self._dismissal = max(self._rewards[Kind.CLICK], 1.0)
         self._sampled = int(learn.challenger_share * SAMPLE_BITS)
 

@@ -1,20 +1,21 @@
 """Settings of the learn stage."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.kinds import WEIGHTS, Kind
 
 Estimator = Literal["listwise", "ftrl", "adagrad", "sgd"]
+Rewarded = Literal["view", "click", "cart", "wishlist", "purchase", "dwell", "rating"]
 Reaction = Literal["faster", "reset"]
 Positive = Annotated[float, Field(gt=0.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-def _rewards() -> dict[str, float]:
+def _rewards() -> dict[Rewarded, float]:
     kinds = (Kind.VIEW, Kind.CLICK, Kind.CART, Kind.WISHLIST, Kind.PURCHASE, Kind.DWELL)
-    return {kind.name.lower(): WEIGHTS[kind] for kind in kinds}
+    return {cast(Rewarded, kind.name.lower()): WEIGHTS[kind] for kind in kinds}
 
 
 class DriftSettings(BaseModel):
@@ -61,8 +62,9 @@ class LearnSettings(BaseModel):
         ("ftrl",), description="what learns beside it, and takes over once it is surely better"
     )
     challenger_share: Share = Field(0.1, description="share of the users that River's learners learn from")
-    rewards: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
-        default_factory=_rewards, description="what an interaction counts, by its kind; 0 teaches nothing"
+    rewards: dict[Rewarded, Annotated[float, Field(ge=0.0)]] = Field(
+        default_factory=_rewards,
+        description="what an interaction counts, by its kind; 0 teaches nothing, one not named counts as usual",
     )
     elsewhere: Share = Field(
         0.02,
@@ -95,3 +97,8 @@ class LearnSettings(BaseModel):
     report_s: Positive = Field(5.0, description="seconds between two reports to `metrics.model`")
     drift: DriftSettings = DriftSettings()
     contest: ContestSettings = ContestSettings()
+
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _beside_the_usual(cls, given: Any) -> Any:
+        return {**_rewards(), **given} if isinstance(given, dict) else given

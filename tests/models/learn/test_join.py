@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from xxhash import xxh3_64_intdigest
 
 from models.interest.settings import InterestSettings
@@ -455,3 +456,10 @@ def test_the_share_of_users_is_sampled_whole(share: float, low: int, high: int) 
         assert len(set(twice.groups.sampled.tolist())) == 1
         sampled.append(int(twice.groups.sampled[0]))
     assert low <= sum(sampled) <= high
+
+
+def test_rewards_stand_beside_the_usual_ones_and_only_for_kinds_that_exist() -> None:
+    assert LearnSettings(rewards={"purchase": 9.0}).rewards["purchase"] == 9.0
+    assert LearnSettings(rewards={"purchase": 9.0}).rewards["click"] == 1.0
+    with pytest.raises(ValidationError, match="purchse"):
+        LearnSettings.model_validate({"rewards": {"purchse": 9.0}})
