@@ -16,6 +16,7 @@ from models.learn.contest import Sums, wins
 from models.learn.drift import LOSS, Change, Drift
 from models.learn.estimator import Estimator, Parameters, added
 from models.learn.examination import Examination
+from models.learn.fixed import Fixed
 from models.learn.groups import Groups
 from models.learn.join import Joined, Joiner
 from models.learn.judge import Judged, judge, ndcg
@@ -240,6 +241,8 @@ class Learning:
     def _teach(self, name: str, groups: Groups, partitions: np.ndarray) -> list[Happening]:
         happenings = []
         estimator = self.estimators[name]
+        if not estimator.parameters():
+            return []
         if estimator.samples:
             groups, partitions = groups.of(groups.sampled > 0), partitions[groups.sampled > 0]
         for partition in sorted(set(partitions.tolist())):
@@ -265,8 +268,8 @@ class Learning:
         if "faster" in reactions and change.signal == LOSS and self.leads:
             self._quicken(partition)
         if "reset" in reactions and self.leads:
-            for name in self.estimators:
-                if name != self.champion:
+            for name, estimator in self.estimators.items():
+                if name != self.champion and estimator.parameters():
                     self.restart(name)
                     told.append(Happening("reset", name, _told(change)))
         return told
@@ -313,6 +316,8 @@ def first_weights(names: Sequence[str], rank: RankSettings) -> F32:
 def _made(name: str, first: F32, names: Sequence[str], settings: LearnSettings) -> Estimator:
     if name == "listwise":
         return Listwise(first, settings.rate, settings.l2)
+    if name == "fixed":
+        return Fixed(first)
     return OfRiver(name, first, names, settings.negatives)
 
 

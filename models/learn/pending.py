@@ -1,9 +1,11 @@
-"""Slates that were served and wait for what comes of them: the best candidates with their features, in a ring.
+"""Slates that were served and wait for what comes of them: the best candidates with their features.
 
-When the ring is full the oldest slate makes room: it has had its chance. Kept in memory only: a worker that starts
-again, or takes over a partition, learns from the slates that it serves itself.
+When all slots are taken, a slate makes room whose user has a newer one and is not known to have seen it, the oldest
+such; where there is none, the oldest of all. Kept in memory only: a worker that starts again, or takes over a
+partition, learns from the slates that it serves itself.
 """
 
+from collections import OrderedDict
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -60,7 +62,8 @@ class Pending:
         self.by_slate: dict[int, int] = {}
         self.latest: dict[int, int] = {}
         self.seen: dict[int, int] = {}
-        self._next = 0
+        self._by_age: OrderedDict[int, None] = OrderedDict()
+        self._superseded: OrderedDict[int, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.by_slate)
@@ -78,9 +81,11 @@ class Pending:
         """Keep N slates: ``rows`` (N, S) of the candidates, -1 padded, with ``values`` (n, F) and ``scores`` (n,)."""
         at = np.empty(len(slates), np.int64)
         for row, (slate, user) in enumerate(zip(slates, users, strict=True)):
-            at[row] = self._take()
-            self._name(int(at[row]), slate, user)
-            self.latest[user] = int(at[row])
+            slot = at[row] = self._take()
+            self._name(slot, slate, user)
+            if (before := self.latest.get(user)) is not None:
+                self._superseded[before] = None
+            self.latest[user] = slot
         self.time_ms[at] = time_ms
         self.ours[at], self.chosen[at] = True, False
         _keep(merged.starts, merged.items, values, scores, rows, at, *self.slots)
@@ -89,11 +94,12 @@ class Pending:
     def shown_list(self, slot: int, slate: int, items: list[int], time_ms: int) -> int:
         """A slot for a list of the shop's own: those of its ``items`` that were candidates of ``slot``.
 
-        -1 where none of them was, or where that slot is the one to make room.
+        -1 where none of them was.
         """
         places = [place for item in dict.fromkeys(items) if (place := self.place(slot, item)) >= 0]
-        if not places or slot == self._next:
+        if not places:
             return NONE
+        self._by_age.move_to_end(slot)
         to = self._take()
         slots = self.slots
         slots.x[to, : len(places)] = slots.x[slot, places]
@@ -108,8 +114,7 @@ class Pending:
 
     def place(self, slot: int, item: int) -> int:
         """Where in the slot the item is, -1 when it is not."""
-        found = np.flatnonzero(self.slots.items[slot, : self.slots.n[slot]] == item)
-        return int(found[0]) if len(found) and item >= 0 else NONE
+        return _place(self.slots.items[slot], int(self.slots.n[slot]), item)
 
     def forget(self, items: I32) -> None:
         """These items' indexes are about to be given to others."""
@@ -117,13 +122,13 @@ class Pending:
 
     @property
     def size_bytes(self) -> int:
-        """Memory held at most; pages are only taken as the ring fills."""
+        """Memory held at most; pages are only taken as the slots fill."""
         of_slots = self.time_ms, self.served, self.was_shown, self.answered, self.ours, self.chosen
         return sum(column.nbytes for column in (*self.slots, *of_slots))
 
     def _take(self) -> int:
-        slot = self._next
-        self._next = (slot + 1) % len(self.slate_of)
+        slot = self._room()
+        self._by_age[slot] = None
         slate, user = self.slate_of[slot], self.user_of[slot]
         if slate is not None:
             if self.by_slate.get(slate) == slot:
@@ -131,6 +136,18 @@ class Pending:
             for index in (self.latest, self.seen):
                 if index.get(user) == slot:
                     del index[user]
+        return slot
+
+    def _room(self) -> int:
+        if len(self._by_age) < len(self.slate_of):
+            return len(self._by_age)
+        while self._superseded:
+            slot, _ = self._superseded.popitem(last=False)
+            if not (self.was_shown[slot] or self.answered[slot]):
+                del self._by_age[slot]
+                return slot
+        slot, _ = self._by_age.popitem(last=False)
+        self._superseded.pop(slot, None)
         return slot
 
     def _name(self, slot: int, slate: int, user: int) -> None:
@@ -174,6 +191,14 @@ def _keep(
             kept_items[slot, i] = items[kept[i]]
             for f in range(values.shape[1]):
                 x[slot, i, f] = np.int16(np.round(values[kept[i], f] / SCALE))
+
+
+@compiled
+def _place(items: I32, n: int, item: int) -> int:
+    for place in range(n):
+        if items[place] == item and item >= 0:
+            return place
+    return NONE
 
 
 @compiled

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.kinds import WEIGHTS, Kind
 
-Estimator = Literal["listwise", "ftrl", "adagrad", "sgd"]
+Estimator = Literal["listwise", "ftrl", "adagrad", "sgd", "fixed"]
 Rewarded = Literal["view", "click", "cart", "wishlist", "purchase", "dwell", "rating"]
 Reaction = Literal["faster", "reset"]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -32,7 +32,7 @@ class DriftSettings(BaseModel):
     )
     tolerance: float = Field(0.1, ge=0.0, description="excess loss that Page-Hinkley takes as usual, nats")
     reactions: tuple[Reaction, ...] = Field(
-        ("faster", "reset"),
+        ("faster",),
         description="`faster`: the champion takes larger steps again; `reset`: challengers start afresh",
     )
     forget: Share = Field(0.95, description="share of the summed squared gradients that `faster` forgets")
@@ -59,7 +59,8 @@ class LearnSettings(BaseModel):
     enabled: bool = Field(True, description="learn from outcomes; if not, the fixed weights of `rank` serve")
     champion: Estimator = Field("listwise", description="what serves at first")
     challengers: tuple[Estimator, ...] = Field(
-        ("ftrl",), description="what learns beside it, and takes over once it is surely better"
+        ("ftrl", "fixed"),
+        description="what stands by, and takes over once it is surely better; `fixed` learns nothing",
     )
     challenger_share: Share = Field(0.1, description="share of the users that River's learners learn from")
     rewards: dict[Rewarded, Annotated[float, Field(ge=0.0)]] = Field(

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.interest.seen import DISMISSED, Seen
 from models.knowledge.attributes import Attributes
-from models.rank.merge import I64, Merged
+from models.rank.merge import I64, Merged, slot_of
 from models.retrieve.compiled import compiled
 from models.retrieve.contract import F32, F64, I32, Queries
 
@@ -83,6 +83,7 @@ LN2: Final = 0.6931471805599453
 LOG_16: Final = 2.772588722239781
 LOG_100: Final = 4.605170185988092
 LOG_256: Final = 5.545177444479562
+OF_PLACE: Final = (1.0 - np.log(np.arange(1, 256)) / LOG_256).astype(np.float32)
 LOG_SHARES: Final = 20.0
 """A share of ``exp(-20)`` and less has popularity 0."""
 
@@ -107,7 +108,7 @@ def feature_names(sources: Sequence[str]) -> list[str]:
 def features(merged: Merged, queries: Queries, seen: Seen, attributes: Attributes, known: Known) -> F32:
     """(n, F) of n candidates of N users."""
     n_sources = merged.evidence.shape[1]
-    out = np.zeros(
+    out = np.empty(
         (len(merged.items), n_sources * len(OF_SOURCE) + len(OF_ITEM) + len(OF_PAIR) + len(OF_MOMENT)),
         np.float32,
     )
@@ -130,6 +131,7 @@ def features(merged: Merged, queries: Queries, seen: Seen, attributes: Attribute
         queries.segment,
         queries.query,
         dismissed,
+        np.empty(_slots(queries.items.shape[1] + queries.history.shape[1]), np.int32),
         attributes.category,
         attributes.brand,
         attributes.log_price,
@@ -141,6 +143,11 @@ def features(merged: Merged, queries: Queries, seen: Seen, attributes: Attribute
         out,
     )
     return out
+
+
+def _slots(n: int) -> int:
+    """Of a hash table of ``n`` items that is at most half full."""
+    return 1 << max(4, 2 * n).bit_length()
 
 
 @compiled
@@ -162,6 +169,7 @@ def _features(
     segment: I32,
     query: I32,
     dismissed: I32,
+    touched: I32,
     category: I32,
     brand: I32,
     log_price: F32,
@@ -174,76 +182,104 @@ def _features(
 ) -> None:
     n_sources = evidence.shape[1]
     moment = np.empty(10, np.float32)
+    at_session, at_history = np.empty_like(touched), np.empty_like(touched)
+    widest = np.max(starts[1:] - starts[:-1]) if len(starts) > 1 else 0
+    its_category, its_brand = np.empty(widest, np.int32), np.empty(widest, np.int32)
+    its_price, its_discount = np.empty(widest, np.float32), np.empty(widest, np.float32)
+    its_created_s, its_rebought = np.empty(widest, np.float64), np.empty(widest, np.float64)
+    its_counts = np.empty((widest, 2), np.float64)
     for u in range(len(starts) - 1):
+        # All at once, so that many reads of memory are under way together.
+        for i in range(starts[u + 1] - starts[u]):
+            item = items[starts[u] + i]
+            its_category[i], its_brand[i], its_price[i] = category[item], brand[item], log_price[item]
+            its_discount[i], its_created_s[i] = discount[item], created_s[item]
+            its_rebought[i] = rebought[item]
+            its_counts[i, 0], its_counts[i, 1] = counts[item, 0], counts[item, 1]
         n_session = _length(session[u])
         n_history = _length(history[u])
         n_dismissed = _length_any(dismissed[u])
         _moment(now_s[u], n_session, n_history, query[u], segment[u], moment)
+        touched[:] = -1
+        _place(session[u, :n_session], touched, at_session, at_history)
+        _place(history[u, :n_history], touched, at_history, at_session)
         young = np.float32(1.0 / max(n_session, 1))
+        again_late = min(np.log(1.0 + n_session) / LOG_16, MAX_LOG)
         last = session[u, 0] if n_session else -1
         for row in range(starts[u], starts[u + 1]):
-            item, at, n_named = items[row], 0, 0
+            i, item, at, n_named = row - starts[u], items[row], 0, 0
+            out[row] = 0.0
             for s in range(n_sources):
                 if places[row, s] >= 0:
                     score = evidence[row, s]
-                    place = ONE + np.float32(places[row, s])
+                    place = places[row, s]
                     out[row, at] = 1.0
                     out[row, at + 1] = score
                     out[row, at + 2] = ONE + np.log(HUNDREDTH + score) / np.float32(LOG_100)
-                    out[row, at + 3] = ONE / place
-                    out[row, at + 4] = max(np.float32(0.0), ONE - np.log(place) / np.float32(LOG_256))
+                    out[row, at + 3] = ONE / np.float32(1 + place)
+                    if place < len(OF_PLACE):
+                        out[row, at + 4] = OF_PLACE[place]
                     out[row, at + 5] = score * young
                     n_named += 1
                 at += 6
             out[row, at] = n_named / n_sources
-            now = _popularity(counts[item, 0], totals[0])
-            usual = _popularity(counts[item, 1], totals[1])
+            now = _popularity(its_counts[i, 0], totals[0])
+            usual = _popularity(its_counts[i, 1], totals[1])
             out[row, at + 1] = usual
             out[row, at + 2] = now
             out[row, at + 3] = max(-1.0, min(1.0, (now - usual) * 2.0))
-            if created_s[item] < np.inf:
+            if its_created_s[i] < np.inf:
                 out[row, at + 4] = np.exp(
-                    np.float32(-LN2 / WEEK_S * max(now_s[u] - created_s[item] - DAY_S, 0.0))
+                    np.float32(-LN2 / WEEK_S * max(now_s[u] - its_created_s[i] - DAY_S, 0.0))
                 )
-            out[row, at + 5] = rebought[item]
-            out[row, at + 6] = discount[item]
+            out[row, at + 5] = its_rebought[i]
+            out[row, at + 6] = its_discount[i]
             at += 7
-            if category[item] >= 0:
+            if its_category[i] >= 0:
                 for c in range(liked_category.shape[1]):
-                    if liked_category[u, c] == category[item]:
+                    if liked_category[u, c] == its_category[i]:
                         out[row, at] = category_weight[u, c]
-            if brand[item] >= 0:
+            if its_brand[i] >= 0:
                 for b in range(liked_brand.shape[1]):
-                    if liked_brand[u, b] == brand[item]:
+                    if liked_brand[u, b] == its_brand[i]:
                         out[row, at + 1] = brand_weight[u, b]
-            gap = log_price[item] - liked_price[u]
+            gap = its_price[i] - liked_price[u]
             if not np.isnan(gap):
                 out[row, at + 2] = min(abs(gap), MAX_GAP)
                 out[row, at + 3] = min(max(gap, 0.0), MAX_GAP)
             if last >= 0:
-                out[row, at + 4] = category[item] >= 0 and category[item] == category[last]
-                out[row, at + 5] = brand[item] >= 0 and brand[item] == brand[last]
-                step = abs(log_price[item] - log_price[last])
+                out[row, at + 4] = its_category[i] >= 0 and its_category[i] == category[last]
+                out[row, at + 5] = its_brand[i] >= 0 and its_brand[i] == brand[last]
+                step = abs(its_price[i] - log_price[last])
                 if not np.isnan(step):
                     out[row, at + 6] = min(step, MAX_GAP)
-            for p in range(n_session):
-                if session[u, p] == item:
-                    out[row, at + 7] = 1.0 / (1.0 + p)
-                    out[row, at + 8] = p == 0
-                    out[row, at + 9] = 1.0
-                    out[row, at + 10] = min(np.log(1.0 + n_session) / LOG_16, MAX_LOG)
-                    break
-            for p in range(n_history):
-                if history[u, p] == item:
-                    out[row, at + 11] = 1.0 / (1.0 + p)
-                    out[row, at + 12] = np.exp(np.float32(-LN2 / DAY_S * max(history_age_s[u, p], 0.0)))
-                    out[row, at + 13] = min(np.log(1.0 + history_times[u, p]), MAX_LOG)
-                    break
+            own = slot_of(touched, item)
+            if touched[own] == item and at_session[own] >= 0:
+                out[row, at + 7] = ONE / np.float32(1 + at_session[own])
+                out[row, at + 8] = at_session[own] == 0
+                out[row, at + 9] = 1.0
+                out[row, at + 10] = again_late
+            if touched[own] == item and at_history[own] >= 0:
+                p = at_history[own]
+                out[row, at + 11] = ONE / np.float32(1 + p)
+                out[row, at + 12] = np.exp(np.float32(-LN2 / DAY_S * max(history_age_s[u, p], 0.0)))
+                out[row, at + 13] = min(np.log(1.0 + history_times[u, p]), MAX_LOG)
             if n_dismissed:
                 out[row, at + 14] = nearness(item, dismissed[u], category, brand, log_price)
             at += 15
             for m in range(len(moment)):
                 out[row, at + m] = moment[m]
+
+
+@compiled
+def _place(items: I32, touched: I32, place: I32, elsewhere: I32) -> None:
+    """Note the ``place`` of each item in the hash table ``touched``; the first holds."""
+    for p in range(len(items)):
+        at = slot_of(touched, items[p])
+        if touched[at] < 0:
+            touched[at], place[at], elsewhere[at] = items[p], -1, -1
+        if place[at] < 0:
+            place[at] = p
 
 
 @compiled

@@ -84,7 +84,7 @@ def _merge(
         keys[:] = -1
         for j in range(refused.shape[1]):
             if refused[u, j] >= 0:
-                at = _slot(keys, refused[u, j])
+                at = slot_of(keys, refused[u, j])
                 keys[at], rows[at] = refused[u, j], _REFUSED
         peaks[:] = 0.0
         for j in range(items.shape[1]):
@@ -94,7 +94,7 @@ def _merge(
             item, score, s = items[u, j], scores[u, j], source[j]
             if item < 0 or not (score > 0.0 and score < np.inf) or not available[item]:
                 continue
-            at = _slot(keys, item)
+            at = slot_of(keys, item)
             if keys[at] < 0:
                 keys[at], rows[at] = item, n
                 out_items[n], out_user[n] = item, u
@@ -113,7 +113,7 @@ def _merge(
 
 
 @compiled
-def _slot(keys: I32, item: int) -> int:
+def slot_of(keys: I32, item: int) -> int:
     """Slot of ``item`` in an open-addressed table (power of two), or the free one where it belongs."""
     mask = len(keys) - 1
     at = ((item * 0x9E3779B1) >> 12) & mask

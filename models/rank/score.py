@@ -13,6 +13,7 @@ from models.rank.settings import RankSettings
 from models.retrieve.contract import F32
 
 LEAST_RAW = np.float32(-80.0)
+ZERO = np.float32(0.0)
 
 
 class Features(NamedTuple):
@@ -91,8 +92,8 @@ class Linear:
 
     def score_many(self, features: Features) -> F32:
         """(n,) scores."""
-        scores: F32 = np.logaddexp(self._raw(features), np.float32(0.0))
-        return scores
+        raw = self._raw(features)
+        return np.asarray(np.maximum(raw, ZERO) + np.log1p(np.exp(-np.abs(raw))), np.float32)
 
     def parts(self, features: Features, rows: NDArray[np.int64]) -> F32:
         """(m, n_sources) what the columns of each source add to ``w·x`` where that is above 0.
@@ -103,23 +104,29 @@ class Linear:
         of_sources = slice(0, width * len(self.sources))
         values = features.values[rows, of_sources]  # (m, n_sources * width)
         added = (values * self.weights[of_sources]).reshape(len(rows), len(self.sources), width).sum(axis=2)
-        added = np.maximum(added, np.float32(0.0))
+        added = np.maximum(added, ZERO)
         named = (features.merged.places[rows] >= 0).astype(np.float32)
         parts: F32 = np.where(added.sum(axis=1, keepdims=True) > 0.0, added, named)
         return parts
 
     def spread(self, features: Features) -> F32:
         """(n,) standard deviations of the scores, the weights being independent."""
-        deviation = np.sqrt(np.square(features.values) @ np.square(self.deviations))
+        deviation = np.sqrt(_dot(np.square(features.values), np.square(self.deviations)))
         spread: F32 = deviation / (np.float32(1.0) + np.exp(-self._raw(features)))
         return spread
 
     def _raw(self, features: Features) -> F32:
         """``w·x``, no lower than where the score would round to 0 and leave the slate."""
-        raw: F32 = np.maximum(features.values @ self.weights, LEAST_RAW)
+        raw: F32 = np.maximum(_dot(features.values, self.weights), LEAST_RAW)
         return raw
 
     def weights_of(self, names: Sequence[str]) -> F32:
         """(F,) those learned."""
         assert list(names) == list(self.names), "weights were learned of other features"
         return self.weights
+
+
+def _dot(values: F32, weights: F32) -> F32:
+    """(n,) of (n, F) and (F,): on one thread and row by row, where BLAS would wake others that other workers need."""
+    dot: F32 = np.einsum("nf,f->n", values, weights)
+    return dot

@@ -156,7 +156,7 @@ class TestReports:
         slate = worker.view("new", "a")
         worker.view("new", slate[1])  # the second place of the slate
         reports = worker.publish()
-        assert set(reports) == {"listwise", "ftrl"}
+        assert set(reports) == {"listwise", "ftrl", "fixed"}
         ours = figures(reports["listwise"])
         assert (ours["outcomes", None], ours["hit_rate", 5], ours["mrr", 5]) == (1, 1.0, 0.5)
         assert {"log_loss", "auc"} <= {metric for metric, _ in figures(reports["ftrl"])}

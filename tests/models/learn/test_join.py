@@ -409,9 +409,8 @@ class TestOneBatch:
         assert joined.groups.target.tolist() == [2, -1]
 
     def test_lists_keep_what_they_held_when_their_slots_are_used_again(self) -> None:
-        desk = Desk(n_slots=3)
+        desk = Desk(n_slots=2)
         desk.serve("bobs", "bob", 0, [7, 8], [9])
-        desk.serve("first", "ann", 10, [1, 2], [3])
         desk.serve("second", "ann", 20, [3, 5], [1])
         joined = desk.join(
             desk.event(Browse, "bob", 30, item_id="i8"),

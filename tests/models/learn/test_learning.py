@@ -166,7 +166,7 @@ class TestContest:
         assert learning.champion == "ftrl"
 
 
-NAMES: tuple[Estimator, ...] = ("listwise", "ftrl", "adagrad", "sgd")
+NAMES: tuple[Estimator, ...] = ("listwise", "ftrl", "adagrad", "sgd", "fixed")
 decisions = st.lists(st.sampled_from(NAMES), max_size=3)
 
 
@@ -197,6 +197,24 @@ def test_workers_that_all_thought_they_led_come_to_one_champion_in_any_order_of_
     for record in log[-1:]:
         late.heard(*record)
     assert late.champion == one.champion
+
+
+def test_what_learning_does_not_better_takes_over_and_is_told_to_nobody(toy: Toy) -> None:
+    """The fixed weights name the source's score, as shoppers here do in the end; learning follows slowly."""
+    learning = made(challengers=("fixed",), drift=NO_DRIFT, rate=0.02)
+    first, score = learning.scorer.weights, learning.names.index("knn.score")
+    for turn in range(20):
+        learning.learn(outcomes(toy, 200, turn, truth=(0, -3, 0, 0, 0)), turn)
+    assert learning.champion == "listwise"
+    assert learning.scorer.weights[score] < 0.0 < first[score]
+    learning.promote("listwise")  # the count begins anew
+    told = []
+    for turn in range(10):
+        told += learning.learn(outcomes(toy, 200, 100 + turn, truth=(0, 3, 0, 0, 0)), turn).happenings
+    assert [(kind, estimator) for kind, estimator, _ in told] == [("promotion", "fixed")]
+    assert learning.scorer.weights.tolist() == first.tolist()
+    assert learning.model_version == "fixed-v1-d+0"
+    assert not any(key.startswith(b"part/fixed") for key, _ in learning.records())
 
 
 class TestDrift:

@@ -106,13 +106,13 @@ class TestWhatIsKept:
         )
         assert (pending.slots.x[0, 0] * SCALE).tolist() == pytest.approx(values, abs=1e-4)
 
-    def test_size_is_what_the_ring_holds(self, pending: Pending) -> None:
+    def test_size_is_what_the_slots_hold(self, pending: Pending) -> None:
         # Features 2 bytes; items and rewards 4, a mark of 1; lengths n, shown and served 4; time 8, three marks of 1.
         n_bytes = N_SLOTS * (KEPT * N_FEATURES * 2 + KEPT * (4 + 4 + 1) + 3 * 4 + 8 + 3)
         assert pending.size_bytes == n_bytes
 
 
-class TestTheRing:
+class TestRoom:
     def test_the_oldest_makes_room_and_is_no_longer_found(self, pending: Pending) -> None:
         for slate in range(N_SLOTS):
             put(pending, simple(slate, 100 + slate))
@@ -129,7 +129,25 @@ class TestTheRing:
         put(pending, simple(4, 10))
         assert pending.latest[7] == pending.by_slate[1]
 
-    def test_a_batch_larger_than_the_ring_leaves_its_last_slates(self, pending: Pending) -> None:
+    def test_what_its_user_has_a_newer_slate_of_makes_room_first(self, pending: Pending) -> None:
+        put(pending, simple(0, 5), simple(1, 7), simple(2, 7), simple(3, 7))
+        put(pending, simple(4, 8))
+        assert sorted(pending.by_slate) == [0, 2, 3, 4]
+        put(pending, simple(5, 9))
+        assert sorted(pending.by_slate) == [0, 3, 4, 5]
+        put(pending, simple(6, 9))  # no such is left but one's own
+        assert sorted(pending.by_slate) == [3, 4, 5, 6]
+        put(pending, simple(7, 6))
+        assert sorted(pending.by_slate) == [3, 4, 6, 7]
+
+    @pytest.mark.parametrize("what", ["was_shown", "answered"])
+    def test_what_was_seen_stays_though_there_is_a_newer_one(self, pending: Pending, what: str) -> None:
+        put(pending, simple(0, 5), simple(1, 7))
+        getattr(pending, what)[pending.by_slate[1]] = True
+        put(pending, simple(2, 7), simple(3, 8), simple(4, 9))
+        assert sorted(pending.by_slate) == [1, 2, 3, 4]
+
+    def test_a_batch_larger_than_the_room_leaves_its_last_slates(self, pending: Pending) -> None:
         put(pending, *(simple(slate, slate) for slate in range(11)))
         assert sorted(pending.by_slate) == sorted(pending.latest) == [7, 8, 9, 10]
         for slate in range(7, 11):
@@ -184,10 +202,8 @@ class TestListsOfTheShopsOwn:
     def test_do_not_push_out_the_slate_that_they_are_of(self) -> None:
         pending = Pending(2, KEPT, N_FEATURES)
         put(pending, (1, 7, 0, self.SCORES, [12]), (2, 8, 0, self.SCORES, [12]))
-        assert pending.shown_list(0, 99, [10], 0) == NONE
-        assert sorted(pending.by_slate) == [1, 2]
-        assert pending.shown_list(1, 98, [10], 0) == 0
-        assert sorted(pending.by_slate) == [2, 98]
+        assert pending.shown_list(0, 99, [10], 0) == 1
+        assert sorted(pending.by_slate) == [1, 99]
 
 
 class TestPlaces:
