@@ -112,8 +112,7 @@ class Linear:
     def spread(self, features: Features) -> F32:
         """(n,) standard deviations of the scores, the weights being independent."""
         deviation = np.sqrt(_dot(np.square(features.values), np.square(self.deviations)))
-        spread: F32 = deviation / (np.float32(1.0) + np.exp(-self._raw(features)))
-        return spread
+        return np.asarray(deviation / (np.float32(1.0) + np.exp(-self._raw(features))), np.float32)
 
     def _raw(self, features: Features) -> F32:
         """``w·x``, no lower than where the score would round to 0 and leave the slate."""
