@@ -55,7 +55,7 @@ $(USE): pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(DEVELOP): pyproject.toml | $(BIN)/python
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[dev,embed]'
 	@touch $@ $(USE)
 
 $(BIN)/python:

@@ -168,7 +168,7 @@ def sessions(folder: Path) -> dict[str, Any]:
 
 
 def learned(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
-    """Learned weights, the same from tuned ones, tuned fixed weights, and single sources."""
+    """The learned ranking, which starts from tuned fixed weights; those weights themselves; single sources."""
     file = RESULTS / "evaluate_learned.json"
     figures = json.loads(file.read_text())["figures"] if only and file.exists() else {}
     for name, path in LOGS.items():
@@ -176,13 +176,13 @@ def learned(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
             continue
         print("learned", name, flush=True)
         log, current = [DATA / path, "--mapping", name], "--set=retrieve.recent.current=true"
-        fixed = folder / "fixed.toml"
-        rillet("tune", *log, *KEEP, *FIXED, current, "--write", fixed)
-        fixed.write_text("learn.enabled = false\n" + fixed.read_text())
+        tuned, fixed = folder / "tuned.toml", folder / "fixed.toml"
+        rillet("tune", *log, *KEEP, *FIXED, current, "--write", tuned)
+        fixed.write_text("learn.enabled = false\n" + tuned.read_text())
         others = [fixed, *(_single(folder, source) for source in SINGLE)]
         compared = [f"--compare={other}" for other in others]
         options = ["--repeats", "--from=0.5", "--batch=8", "--no-baselines", current]
-        figures[name] = paired(evaluated(*log, *options, *compared))
+        figures[name] = paired(evaluated(*log, *options, f"--config={tuned}", *compared))
         print(figures[name], flush=True)
     return figures
 
@@ -195,12 +195,13 @@ def learned_sessions(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
         if only and name not in only:
             continue
         print("learned_sessions", name, flush=True)
-        current, fixed = "--set=retrieve.recent.current=true", folder / "fixed.toml"
+        current = "--set=retrieve.recent.current=true"
+        tuned, fixed = folder / "tuned.toml", folder / "fixed.toml"
         until = [f"--first={first}", "--until=1", *KEEP, *ROOM, *FIXED, current]
-        rillet("tune", DATA / train, "--mapping", name, *until, "--write", fixed)
-        fixed.write_text("learn.enabled = false\n" + fixed.read_text())
+        rillet("tune", DATA / train, "--mapping", name, *until, "--write", tuned)
+        fixed.write_text("learn.enabled = false\n" + tuned.read_text())
         logs = ["--protocol=sessions", "--train", DATA / train, "--test", DATA / test, "--mapping", name]
-        common = [*logs, *ROOM, *KEEP, current, "--no-baselines", f"--compare={fixed}"]
+        common = [*logs, *ROOM, *KEEP, current, "--no-baselines", f"--config={tuned}", f"--compare={fixed}"]
         single = f"--compare={_single(folder, 'session_knn')}"
         figures[name] = {
             "static": paired(evaluated(*common, single)),
