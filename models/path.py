@@ -189,7 +189,7 @@ class Path:
             asked,
             hidden,
             self.knowledge.attributes,
-            self.knowledge.known,
+            self.knowledge.known(asked),
             self.knowledge.rebuying.rebuyable,
             self.settings.slate_length,
             self.settings.rank,

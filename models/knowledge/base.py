@@ -21,7 +21,8 @@ from models.knowledge.rebuying import Rebuying
 from models.knowledge.settings import KnowledgeSettings
 from models.knowledge.vocabulary import Vocabularies, Vocabulary
 from models.rank.features import Known
-from models.retrieve.contract import F64, I32, U8, Interactions, Source, TextSource
+from models.retrieve.contract import F64, I32, U8, Described, Interactions, Queries, Source
+from models.retrieve.embedding import NO_VECTORS, Embedding
 from models.retrieve.registry import sources
 from models.retrieve.sessions import I64
 from models.retrieve.settings import RetrieveSettings
@@ -96,9 +97,16 @@ class KnowledgeBase:
                 self._describe(i, item)
 
     @property
-    def known(self) -> Known:
+    def embedding(self) -> Embedding | None:
+        """The source that an embedding model serves, if it is enabled."""
+        return next((source for source in self.sources if isinstance(source, Embedding)), None)
+
+    def known(self, queries: Queries) -> Known:
         """What features read beside the attributes."""
-        return Known(*self.popularity.shares(), self.rebuying.share)
+        embedding = self.embedding
+        users = embedding.vectors(queries) if embedding else NO_VECTORS
+        items = embedding.items if embedding else NO_VECTORS
+        return Known(*self.popularity.shares(), self.rebuying.share, users, items)
 
     def all_catalogued(self, item_ids: list[str]) -> bool:
         """Whether the catalogue has described every one of these items."""
@@ -152,7 +160,7 @@ class KnowledgeBase:
 
     def _index_text(self, i: int, tokens: list[str]) -> None:
         for source in self.sources:
-            if isinstance(source, TextSource):
+            if isinstance(source, Described):
                 source.index(i, self._encode("terms", tokens))
 
     def _apply(self, facts: Facts, rows: I32) -> None:

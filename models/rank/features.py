@@ -1,4 +1,4 @@
-"""The feature vector of a candidate: what any scorer sees of (state, context, item). Version 1.
+"""The feature vector of a candidate: what any scorer sees of (state, context, item). Version 2.
 
 Per source what it said and how far up, then what is known of the item, of the item against the user, and of the
 moment. Unknown is 0 everywhere. Columns are named, documented in ``docs/features.md``, and only ever change together
@@ -16,7 +16,7 @@ from models.rank.merge import I64, Merged, slot_of
 from models.retrieve.compiled import compiled
 from models.retrieve.contract import F32, F64, I32, Queries
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 OF_SOURCE: Final = {
     "named": "1 where the source names the item",
@@ -52,6 +52,7 @@ OF_PAIR: Final = {
     "in_history": "1 / (1 + place in the history), newest item first",
     "history_age": "2 to the power of minus the days since the user's last interaction with it",
     "history_times": "log(1 + remembered interactions of the user with it), at most 3.9",
+    "embedded": "cosine of user and item in the embedding model",
     "near_dismissed": "greatest similarity to an item that the user dismissed",
 }
 OF_MOMENT: Final = {
@@ -97,6 +98,10 @@ class Known(NamedTuple):
     """(2,)"""
     rebought: F64
     """(I,) share of purchases that repeat one."""
+    user_vectors: F32
+    """(N, D) unit vectors of the users asked in the space of the embedding model; zeros for the unknown."""
+    item_vectors: F32
+    """(I', D) of the first I' items; the later ones are unknown. There are none without a model."""
 
 
 def feature_names(sources: Sequence[str]) -> list[str]:
@@ -140,6 +145,8 @@ def features(merged: Merged, queries: Queries, seen: Seen, attributes: Attribute
         known.counts,
         known.totals,
         known.rebought,
+        known.user_vectors,
+        known.item_vectors,
         out,
     )
     return out
@@ -178,6 +185,8 @@ def _features(
     counts: F64,
     totals: F64,
     rebought: F64,
+    user_vectors: F32,
+    item_vectors: F32,
     out: F32,
 ) -> None:
     n_sources = evidence.shape[1]
@@ -264,9 +273,14 @@ def _features(
                 out[row, at + 11] = ONE / np.float32(1 + p)
                 out[row, at + 12] = np.exp(np.float32(-LN2 / DAY_S * max(history_age_s[u, p], 0.0)))
                 out[row, at + 13] = min(np.log(1.0 + history_times[u, p]), MAX_LOG)
+            if item < len(item_vectors):
+                cosine = np.float32(0.0)
+                for d in range(item_vectors.shape[1]):
+                    cosine += user_vectors[u, d] * item_vectors[item, d]
+                out[row, at + 14] = cosine
             if n_dismissed:
-                out[row, at + 14] = nearness(item, dismissed[u], category, brand, log_price)
-            at += 15
+                out[row, at + 15] = nearness(item, dismissed[u], category, brand, log_price)
+            at += 16
             for m in range(len(moment)):
                 out[row, at + m] = moment[m]
 

@@ -99,13 +99,18 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class TextSource(Protocol):
-    """A source that also finds items by the words that describe them."""
+class Described(Protocol):
+    """A source that is told the words that describe items."""
 
     def index(self, item: int, terms: I32) -> None:
         """Take ``terms`` (t,), indexes in the token vocabulary, as the words of ``item``, in place of earlier
         ones.
         """
+
+
+@runtime_checkable
+class TextSource(Described, Protocol):
+    """A source that also finds items by them."""
 
     def terms_of(self, item: int) -> I32:
         """(t,) the words that ``item`` is found by."""

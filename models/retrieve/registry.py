@@ -6,6 +6,7 @@ from models.retrieve.cold_start import ColdStart
 from models.retrieve.content import Content
 from models.retrieve.contract import Source
 from models.retrieve.covisitation import Covisitation
+from models.retrieve.embedding import Embedding
 from models.retrieve.recent import Recent
 from models.retrieve.search_intent import SearchIntent
 from models.retrieve.session_knn import SessionKnn
@@ -33,4 +34,6 @@ def sources(settings: RetrieveSettings, attributes: Attributes, known: Knowledge
         made.append(ColdStart(settings.cold_start, n, known.max_segments))
     if settings.recent.enabled:
         made.append(Recent(settings.recent))
+    if settings.embedding.enabled:
+        made.append(Embedding(settings.embedding))
     return made

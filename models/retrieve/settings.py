@@ -178,6 +178,14 @@ class RecentSettings(SourceSettings):
     )
 
 
+class EmbeddingSettings(SourceSettings):
+    """Items near the user in the space of the embedding model; silent until there is one."""
+
+    sharpness: float = Field(
+        16.0, gt=0.0, le=100.0, description="An item loses its score by exp(this * the cosine it lacks)."
+    )
+
+
 class RetrieveSettings(BaseModel):
     """Frozen; unknown keys are refused."""
 
@@ -190,3 +198,4 @@ class RetrieveSettings(BaseModel):
     search: SearchIntentSettings = SearchIntentSettings()
     cold_start: ColdStartSettings = ColdStartSettings()
     recent: RecentSettings = RecentSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()

@@ -32,6 +32,7 @@ PHRASES: Final = {
     "in_history": ("seen before", "not seen before"),
     "history_age": ("seen of late", "not seen of late"),
     "history_times": ("seen often", "not seen often"),
+    "embedded": ("close to what you do", "far from what you do"),
     "near_dismissed": ("like what you dismissed", "unlike what you dismissed"),
 }
 """By feature: what is said where it is above the mean of the candidates, and where it is below."""

@@ -548,7 +548,8 @@ def test_stages_are_told_in_order(shop: Shop, says: Says) -> None:
     assert laps == [
         "ingest", "load", "interest", "knowledge", "queries",
         "retrieve.session_knn", "retrieve.covisitation", "retrieve.content", "retrieve.search",
-        "retrieve.trending", "retrieve.cold_start", "retrieve.recent", "rank", "remember", "explain",
+        "retrieve.trending", "retrieve.cold_start", "retrieve.recent", "retrieve.embedding",
+        "rank", "remember", "explain",
     ]  # fmt: skip
 
 

@@ -16,7 +16,16 @@ from models.rank.settings import RankSettings
 from schemas.catalog import Item, Promotion
 from schemas.events import Browse, Cart, Dismiss, Dwell, Impression, Purchase, Search
 
-SOURCES = ["session_knn", "covisitation", "content", "search", "trending", "cold_start", "recent"]
+SOURCES = [
+    "session_knn",
+    "covisitation",
+    "content",
+    "search",
+    "trending",
+    "cold_start",
+    "recent",
+    "embedding",
+]
 NAMES = feature_names(SOURCES)
 
 

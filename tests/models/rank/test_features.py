@@ -22,6 +22,7 @@ from models.rank.features import (
 )
 from models.rank.merge import Merged
 from models.retrieve.contract import Queries
+from models.retrieve.embedding import NO_VECTORS
 
 NOW_S = 20_000 * DAY_S + 6 * 3_600.0
 """Six in the morning, UTC."""
@@ -119,12 +120,26 @@ class TestSources:
         assert ask([(0.3, 1), (0.1, 9)])["agreement"] == 1.0
 
 
+class TestEmbedding:
+    def known(self, n_items: int, unknown: Known) -> Known:
+        users, items = np.array([[0.6, 0.8]], np.float32), np.zeros((n_items, 2), np.float32)
+        items[-1] = 0.8, -0.6
+        items[7:8] = 0.8, 0.6
+        return unknown._replace(user_vectors=users, item_vectors=items)
+
+    def test_is_the_cosine_of_user_and_item(self, ask: Ask, unknown: Known) -> None:
+        assert ask(known=self.known(8, unknown))["embedded"] == pytest.approx(0.96)
+
+    def test_of_items_that_the_model_does_not_know_is_0(self, ask: Ask, unknown: Known) -> None:
+        assert ask(known=self.known(7, unknown))["embedded"] == 0.0
+
+
 class TestItem:
     def known(self, counts: tuple[float, float], totals: tuple[float, float], rebought: float = 0.0) -> Known:
         """Of item 7 by the hour and the week."""
         of_items, of_rebought = np.zeros((100, 2)), np.zeros(100)
         of_items[7], of_rebought[7] = counts, rebought
-        return Known(of_items, np.array(totals), of_rebought)
+        return Known(of_items, np.array(totals), of_rebought, NO_VECTORS, NO_VECTORS)
 
     def test_popularity_is_the_log_of_the_share(self, ask: Ask) -> None:
         found = ask(known=self.known((10.0, 10.0), (100.0, 10_000.0), 0.25))
@@ -285,6 +300,8 @@ knowledge = st.tuples(
         st.tuples(column(amount, np.float64), column(amount, np.float64)).map(lambda c: np.stack(c, axis=1)),
         st.tuples(amount, amount).map(np.array),
         column(share, np.float64),
+        st.just(NO_VECTORS),
+        st.lists(share, max_size=N).map(lambda found: np.array([[v, 0.5] for v in found], np.float32)),
     ),
 )
 said = st.none() | st.tuples(share, st.integers(0, 100_000))
@@ -304,6 +321,7 @@ person = st.fixed_dictionaries(
         "segment": st.integers(-1, 100),
         "query": st.integers(-1, 1),
         "dismissed": st.lists(item, min_size=2, max_size=2),
+        "vector": st.tuples(share, share),
     }
 )
 
@@ -342,6 +360,9 @@ def asked(people: list[dict]) -> tuple[Queries, Seen]:
 
 
 def of(people: list[dict], known: tuple[Attributes, Known]) -> np.ndarray:
+    attributes, items = known
+    users = np.array([each["vector"] for each in people], np.float32).reshape(len(people), 2)
+    known = attributes, items._replace(user_vectors=users, item_vectors=items.item_vectors.reshape(-1, 2))
     return features(merged(*(each["candidates"] for each in people)), *asked(people), *known)
 
 

@@ -283,7 +283,7 @@ class TestEverySource:
 def test_the_registry_keeps_its_order_and_leaves_out_what_is_disabled(
     attributes: Attributes, known: KnowledgeSettings
 ) -> None:
-    names = [*NAMES, "recent"]
+    names = [*NAMES, "recent", "embedding"]
     assert [s.name for s in sources(SMALL, attributes, known)] == names
     for name in names:
         off = SMALL.model_copy(update={name: getattr(SMALL, name).model_copy(update={"enabled": False})})
