@@ -273,6 +273,8 @@ class Flow:
         metrics.OUTBOX.set(len(self.outbox))
         metrics.ITEMS.set(len(self.path.knowledge.vocabularies.items))
         metrics.BUILD.labels(version("rillet"), self.path.model).set(1)
+        if self.path.learning:
+            metrics.MODEL_FOREIGN.set(self.path.learning.ledger.n_foreign)
         for source in self.path.knowledge.sources:
             metrics.SOURCE_BYTES.labels(source.name).set(source.size_bytes)
         metrics.watch_offsets(self.app.consumer, topics.BEHAVIOUR)

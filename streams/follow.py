@@ -63,7 +63,10 @@ Apply = Callable[[Sequence[FollowedRecord]], None]
 
 
 class Follower:
-    """Reads all partitions of some topics in a thread and applies the messages, in batches, on the event loop."""
+    """Reads all partitions of some topics in a thread and applies the messages, in batches, on the event loop.
+
+    It begins at the offset that ``starts`` gives for a topic and partition, at ``since_ms``, or at the beginning.
+    """
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class Follower:
         on_failure: Callable[[BaseException], None],
         *,
         since_ms: int | None = None,
+        starts: Mapping[tuple[str, int], int] | None = None,
         max_batch: int = 2_000,
     ) -> None:
         self._consumer = Consumer(
@@ -90,6 +94,7 @@ class Follower:
         self._apply = apply
         self._on_failure = on_failure
         self._since_ms = since_ms
+        self._from = starts or {}
         self._max_batch = max_batch
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"follow {topics[0]}", daemon=True)
@@ -135,7 +140,10 @@ class Follower:
             metadata = self._consumer.list_topics(topic, timeout=30).topics[topic]
             if metadata.error is not None:
                 raise KafkaException(metadata.error)
-            partitions += [TopicPartition(topic, p, OFFSET_BEGINNING) for p in metadata.partitions]
+            partitions += [
+                TopicPartition(topic, p, self._from.get((topic, p), OFFSET_BEGINNING))
+                for p in metadata.partitions
+            ]
         if self._since_ms is None:
             return partitions
         at = [TopicPartition(p.topic, p.partition, self._since_ms) for p in partitions]

@@ -106,6 +106,10 @@ MODEL_NOVELTY = Gauge(
 MODEL_HAPPENINGS = Counter(
     "rillet_model_happenings_total", "Drifts, promotions, resets and rollbacks.", ["kind", "model"]
 )
+MODEL_FOREIGN = Gauge(
+    "rillet_model_foreign_records",
+    "Records of knowledge.parameters left out, being of other features, sources or scorers, or broken.",
+)
 OUTCOMES = Counter(
     "rillet_outcomes_total",
     "What came of slates, by kind of interaction; impressions are slates seen.",

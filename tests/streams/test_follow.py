@@ -112,6 +112,20 @@ def test_records_arrive_whole(make_topic: Any, send: Any, follow: Any) -> None:
     assert follow([topic], catch_up).records[1][4:] == (b"gone", None, ())
 
 
+def test_it_begins_where_it_is_told_to_and_elsewhere_at_the_beginning(
+    make_topic: Any, send: Any, follow: Any
+) -> None:
+    topic = make_topic("follow", partitions=2)
+    for partition in range(2):
+        send(topic, *((b"k", b"%d" % i) for i in range(5)), partition=partition)
+    applied = follow([topic], catch_up, starts={(topic, 1): 3})
+    assert sorted((record.partition, record.offset) for record in applied.records) == [
+        *((0, offset) for offset in range(5)),
+        (1, 3),
+        (1, 4),
+    ]
+
+
 def test_empty_topics_are_caught_up_with_at_once(make_topic: Any, follow: Any) -> None:
     assert follow([make_topic("follow"), make_topic("follow")], catch_up).records == []
 
