@@ -1,0 +1,89 @@
+"""Settings of the embedding model: its shape, how it learns, and what bounds it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class EmbedSettings(BaseModel):
+    """Frozen; unknown keys are refused. The defaults were chosen on the last training sessions of Diginetica."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(
+        False, description="learn the embedding model: an evaluation in place, a trainer for the workers"
+    )
+    serve_every: int = Field(
+        4_096, ge=1, description="examples after which an evaluation serves what was learned since"
+    )
+
+    encoder: Literal["gru", "transformer"] = Field("gru", description="what reads the history")
+    dim: int = Field(64, ge=4, le=1_024, description="D, length of user and item vectors")
+    layers: int = Field(1, ge=1, le=8, description="layers of the encoder")
+    heads: int = Field(2, ge=1, le=16, description="attention heads of a transformer; divides dim")
+    length: int = Field(20, ge=1, le=512, description="L, latest distinct items of the history that are read")
+    n_terms: int = Field(16, ge=1, le=256, description="words that are kept of an item's text")
+
+    temperature: float = Field(
+        0.07, gt=0.0, le=10.0, description="cosines are divided by it before the softmax (NISER, 2019)"
+    )
+    n_negatives: int = Field(
+        2_048,
+        ge=1,
+        le=1_000_000,
+        description="items drawn uniformly as negatives of a batch; the softmax is full for no more items than that",
+    )
+    kind_power: float = Field(
+        0.5,
+        ge=0.0,
+        le=2.0,
+        description="an example counts as the weight of its kind to this power; 0: all alike",
+    )
+    learn_repeats: bool = Field(
+        True, description="whether an interaction with the very item of the one before is an example"
+    )
+
+    batch_size: int = Field(
+        512, ge=2, le=65_536, description="examples a step when fitting, fresh ones when online"
+    )
+    rate: float = Field(2e-3, gt=0.0, le=1.0, description="highest step size of Adam when fitting")
+    online_rate: float = Field(5e-4, gt=0.0, le=1.0, description="step size of Adam when learning online")
+    weight_decay: float = Field(1e-5, ge=0.0, le=1.0, description="decoupled weight decay (AdamW, ICLR 2019)")
+    clip: float = Field(5.0, gt=0.0, le=1_000.0, description="largest norm of a step's gradient")
+    dropout: Share = Field(
+        0.2, description="share of what the encoder reads and gives that is dropped in training"
+    )
+    id_dropout: Share = Field(
+        0.1, description="share of items that are known by their attributes alone in a training step"
+    )
+    attribute_dropout: Share = Field(
+        0.1, description="share of items whose attributes are hidden in a training step"
+    )
+
+    min_count: int = Field(
+        2, ge=1, le=1_000, description="interactions after which an item gets a row of its own"
+    )
+    max_rows: int = Field(1 << 20, ge=16, le=1 << 28, description="most items with a row of their own")
+    max_users: int = Field(
+        65_536, ge=1, le=1 << 26, description="users whose past is kept for making examples"
+    )
+    replay: int = Field(
+        1 << 19, ge=16, le=1 << 28, description="latest examples kept for learning them again"
+    )
+    replay_share: Share = Field(0.5, description="share of an online step's examples that are replayed ones")
+
+    epochs: int = Field(8, ge=1, le=1_000, description="passes over the replay buffer when fitting, at most")
+    patience: int = Field(2, ge=1, le=1_000, description="epochs without a better MRR@20 until fitting stops")
+    held_out: Share = Field(0.02, description="newest share of the buffer that decides when fitting stops")
+    warm_up: Share = Field(
+        0.05, description="share of fitting over which the step size rises; it then falls as a cosine"
+    )
+    recency: float = Field(
+        0.0,
+        ge=0.0,
+        le=100.0,
+        description="half-life, as a share of the buffer, of an example's chance to be read in an epoch; 0: all are",
+    )
+    seed: int = Field(1, ge=0, description="of first weights, dropout, negatives and the order of examples")
