@@ -18,6 +18,7 @@ from schemas.events import AnyEvent, Browse, Feedback, Purchase, Search
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
+from schemas.snapshots import Announced, Promoted
 
 BROWSE: Final = "events.browse"
 SEARCH: Final = "events.search"
@@ -34,6 +35,7 @@ MODEL: Final = "metrics.model"
 AUDIT: Final = "audit.log"
 INTERACTIONS: Final = "knowledge.interactions"
 PARAMETERS: Final = "knowledge.parameters"
+VERSIONS: Final = "models.versions"
 
 BEHAVIOUR: Final = (BROWSE, SEARCH, PURCHASE, FEEDBACK)
 """What shoppers do: keyed by user, co-partitioned with each other, the slates and the changelogs."""
@@ -115,6 +117,7 @@ def catalogue(partitions: int = PARTITIONS) -> tuple[Topic, ...]:
         *_recommendations(partitions),
         *_metrics(),
         _audit(),
+        _versions(),
         _interactions(),
         _parameters(),
     )
@@ -294,6 +297,20 @@ def _audit() -> Topic:
         owner="rillet",
         partitions=1,
         retention_ms=400 * DAY_MS,
+    )
+
+
+def _versions() -> Topic:
+    return Topic(
+        name=VERSIONS,
+        key="announced/model/version or promoted/model",
+        value_type=Announced | Promoted,
+        description="Snapshots of models that can be served, and which of them does. A null value when a "
+        "snapshot was removed. One partition; every worker reads all of it.",
+        owner="rillet",
+        partitions=1,
+        retention_ms=FOREVER,
+        cleanup="compact",
     )
 
 

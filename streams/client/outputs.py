@@ -17,6 +17,7 @@ from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
 from schemas.rejections import Rejection
+from schemas.snapshots import Announced, Promoted
 from streams.errors import InputError
 from streams.follow import FollowedRecord
 
@@ -77,10 +78,12 @@ RELATED: Final = Output(topics.RELATED, _json(Related))
 QUALITY: Final = Output(topics.QUALITY, _json(QualityReport), _quality_id)
 MODEL: Final = Output(topics.MODEL, _json(ModelReport), _model_id)
 AUDIT: Final = Output(topics.AUDIT, _json(AuditEntry))
+VERSIONS: Final[Output[Announced | Promoted]] = Output(topics.VERSIONS, _json(Announced | Promoted))  # type: ignore[arg-type]
 DEAD_LETTERS: Final = Output(topics.DEAD_LETTER, _letter, _letter_id)
 
 OUTPUTS: Final[dict[str, Output[Any]]] = {
-    output.topic: output for output in (SLATES, TRENDING, RELATED, QUALITY, MODEL, AUDIT, DEAD_LETTERS)
+    output.topic: output
+    for output in (SLATES, TRENDING, RELATED, QUALITY, MODEL, AUDIT, VERSIONS, DEAD_LETTERS)
 }
 
 

@@ -8,6 +8,7 @@ from schemas.audit import AuditEntry
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
+from schemas.snapshots import Announced, Promoted
 from streams.client import outputs
 from streams.client.feed import Feed
 from streams.client.outputs import Output
@@ -77,6 +78,10 @@ class Rillet:
     def audit(self, *, since: Since = "end", follow: bool = True) -> Feed[AuditEntry]:
         """Promotions, resets and rollbacks of models."""
         return self._feed(outputs.AUDIT, since, follow)
+
+    def versions(self, *, since: Since = "end", follow: bool = True) -> Feed[Announced | Promoted]:
+        """Snapshots of models, and which of them serves."""
+        return self._feed(outputs.VERSIONS, since, follow)
 
     def dead_letters(self, *, since: Since = "end", follow: bool = True) -> Feed[DeadLetter]:
         """Refused records, with the reason."""
