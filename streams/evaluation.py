@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from rocksdict import AccessType, Options, Rdict
 
@@ -20,6 +20,12 @@ from schemas.events import AnyEvent
 from streams.errors import InputError
 from streams.log import read_log
 from streams.settings import Settings, load_with_origins, value_of, variable
+
+if TYPE_CHECKING:
+    from models.embed.in_place import InPlace
+
+SETTLED_SHARE: Final = 0.75
+"""Of the training sessions, that the embedding model learns before scorers hear it."""
 
 REPEATS: Final = {
     "rank.filter_viewed": "false",
@@ -76,7 +82,7 @@ _OF_THE_PATH: Final = ("ingest", "interest", "knowledge", "retrieve", "rank", "l
 def prequential(log: Log, plan: Plan, progress: Progress) -> Evaluation:
     """Test-then-learn over one log."""
     with tempfile.TemporaryDirectory(prefix="rillet-evaluate-") as folder:
-        follower = Prequential(_recommenders(plan, Path(folder)), _idle_s(plan))
+        follower = Prequential(_recommenders(plan, Path(folder), progress), _idle_s(plan))
         started = time.monotonic()
         for _ in follower.run(events_of(log, progress), plan.batch):
             pass
@@ -86,9 +92,13 @@ def prequential(log: Log, plan: Plan, progress: Progress) -> Evaluation:
 def by_sessions(train: Log, test: Log, plan: Plan, progress: Progress, *, online: bool) -> Evaluation:
     """The protocol of the session literature."""
     with tempfile.TemporaryDirectory(prefix="rillet-evaluate-") as folder:
-        follower = Prequential(_recommenders(plan, Path(folder)), _idle_s(plan), learn=False)
+        recommenders = _recommenders(plan, Path(folder), progress, collects=True)
+        follower = Prequential(recommenders, _idle_s(plan), learn=False)
         started = time.monotonic()
-        n_trained = max(sessions.train(follower, events_of(train, progress)), default=0)
+        settle_after = _settle_after(train, recommenders, progress)
+        n_trained = max(sessions.train(follower, events_of(train, progress), settle_after), default=0)
+        for pupil in _pupils(recommenders):
+            pupil.collects = False
         for _ in sessions.test(follower, events_of(test, progress), online=online):
             pass
         protocol = "sessions, learning on after each" if online else "sessions"
@@ -103,19 +113,57 @@ def by_sessions(train: Log, test: Log, plan: Plan, progress: Progress, *, online
         )
 
 
-def _recommenders(plan: Plan, folder: Path) -> list[Recommender]:
-    made: list[Recommender] = [
-        OfPath(
-            PurePath(settings.path()),
-            name,
-            states_on_disk(folder / str(number)),
-            plan.update_every_s,
-        )
-        for number, (name, settings) in enumerate(plan.settings.items())
-    ]
+def _recommenders(
+    plan: Plan, folder: Path, progress: Progress, *, collects: bool = False
+) -> list[Recommender]:
+    made: list[Recommender] = []
+    for number, (name, settings) in enumerate(plan.settings.items()):
+        path = PurePath(settings.path())
+        if settings.embed.enabled:
+            teach_in_place(path, settings, name, progress, collects=collects)
+        made.append(OfPath(path, name, states_on_disk(folder / str(number)), plan.update_every_s))
     if plan.baselines:
         made += [baseline(max(plan.ks), _idle_s(plan)) for baseline in BASELINES]
     return made
+
+
+def teach_in_place(
+    path: PurePath, settings: Settings, name: str, progress: Progress, *, collects: bool
+) -> None:
+    """Let an embedding model learn what the path learns, and serve it."""
+    source = path.knowledge.embedding
+    if source is None:
+        return
+    try:
+        from models.embed.in_place import InPlace
+        from models.embed.learner import Learner
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"embed.enabled needs a package that is not installed: {error.name}.",
+            fix="Install it: pip install 'rillet[embed]'.",
+        ) from error
+    embed = settings.embed
+    learner = Learner(embed, settings.knowledge.max_items, path.knowledge.attributes, settings.interest)
+    source.pupil = InPlace(
+        learner,
+        embed,
+        lambda epoch: progress(f"embedding of {name}", epoch.number, embed.epochs),
+        collects=collects,
+    )
+
+
+def _pupils(recommenders: Sequence[Recommender]) -> Iterator["InPlace"]:
+    for recommender in recommenders:
+        source = recommender.path.knowledge.embedding if isinstance(recommender, OfPath) else None
+        if source and source.pupil:
+            yield cast("InPlace", source.pupil)
+
+
+def _settle_after(train: Log, recommenders: Sequence[Recommender], progress: Progress) -> int | None:
+    """Events after which the embedding model is first learned, so that scorers learn what it says of later sessions."""
+    if not any(_pupils(recommenders)):
+        return None
+    return int(SETTLED_SHARE * sum(1 for _ in events_of(train, progress, "counting")))
 
 
 def states_on_disk(folder: Path) -> MutableMapping[bytes, bytes]:

@@ -31,6 +31,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from models.embed.settings import EmbedSettings
 from models.ingest.settings import IngestSettings
 from models.interest.settings import InterestSettings
 from models.knowledge.settings import KnowledgeSettings
@@ -300,6 +301,7 @@ class Settings(Section):
     retrieve: RetrieveSettings = RetrieveSettings()
     rank: RankSettings = RankSettings()
     learn: LearnSettings = LearnSettings()
+    embed: EmbedSettings = EmbedSettings()
     quality: QualitySettings = QualitySettings()
     publish: PublishSettings = PublishSettings()
 

@@ -63,6 +63,9 @@ class Baseline:
             self._take(event)
         self.catch_up()
 
+    def settle(self) -> None:
+        """See ``Recommender``: one pass was enough."""
+
     def _take(self, event: AnyEvent) -> Visit:
         visit = self._visits.get(event.user_id)
         if visit is None or not goes_on(visit, event, self._idle_ms):

@@ -6,28 +6,18 @@ is a simulation; logs of real shoppers are ``prequential``'s. It reads no clock 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from heapq import nlargest
 from operator import attrgetter
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
-from msgspec import Struct
-from numpy.random import Generator
 
-from models.absorb import SILENT
-from models.evaluate.intervals import Interval
 from models.evaluate.of_path import LoggedRecord
-from models.evaluate.prequential import wanted
+from models.evaluate.strategies import Contestant
 from models.evaluate.trials import F64
-from models.ingest import Ingest, IngestCatalog
-from models.ingest.record import Record
-from models.ingest.settings import IngestSettings
 from models.kinds import Kind
-from models.path import Path
-from models.simulate.reading import ReadSlate
 from models.simulate.settings import SimulateSettings
 from models.simulate.shift import Shift
 from models.simulate.shop import Batch, Shop
@@ -36,143 +26,6 @@ from schemas.catalog import Item
 from schemas.events import AnyEvent, Cart, Click, Dismiss, Feedback, Impression, Purchase
 
 START_MS: Final = 1_700_000_000_000
-
-
-class Strategy(Protocol):
-    """A way to choose slates. It sees what a worker sees: records, never the truth."""
-
-    def follow(self, records: Sequence[Record], now_ms: int) -> Sequence[ReadSlate]:
-        """Take the records of a step, those of the catalogue first, and give a slate to each user that is due one."""
-
-
-Contestant = Callable[[Shop, int], Strategy]
-"""Makes a strategy for a shop, with a seed for what the strategy draws by itself."""
-
-
-class OfPath:
-    """The path of the agents, in the order of a worker: it learns, then serves. Keeps one state a user."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._ingest_catalog = IngestCatalog(path.settings.ingest)
-        self._states: dict[bytes, bytes] = {}
-
-    def follow(self, records: Sequence[Record], now_ms: int) -> list[ReadSlate]:
-        """See ``Strategy``."""
-        batches = by_topic(records)
-        if items := batches.pop(topics.ITEMS, None):
-            self.path.knowledge.describe(_items(self._ingest_catalog, items))
-        if not batches:
-            return []
-        absorbed = self.path.absorb(list(batches.values()), self._load, now_ms)
-        for states in absorbed.states.values():
-            self._states.update(states)
-        self.path.learn(self.path.join(absorbed))
-        slates = [served.slate for served in self.path.serve(absorbed.causes, now_ms)]
-        return [
-            ReadSlate(slate.user_id, slate.slate_id, [item.item_id for item in slate.items])
-            for slate in slates
-        ]
-
-    def _load(self, _partition: int, keys: list[bytes]) -> list[bytes | None]:
-        return [self._states.get(key) for key in keys]
-
-
-class Yardstick:
-    """Serves the users that a worker would serve; a subclass has ``_offers`` and may ``_learn``."""
-
-    def __init__(self, k: int) -> None:
-        self._k = k
-        self._ingest, self._ingest_catalog = Ingest(IngestSettings()), IngestCatalog(IngestSettings())
-        self._available: dict[str, None] = {}
-        self._n_slates = 0
-
-    def follow(self, records: Sequence[Record], now_ms: int) -> list[ReadSlate]:  # noqa: ARG002
-        """See ``Strategy``."""
-        users: dict[str, None] = {}
-        for topic, batch in by_topic(records).items():
-            if topic == topics.ITEMS:
-                self._describe(_items(self._ingest_catalog, batch))
-                continue
-            for event in (accepted.event for accepted in self._ingest(batch).accepted):
-                self._learn(event)
-                if not isinstance(event, SILENT):
-                    users[event.user_id] = None
-        return [self._slate(user_id, items) for user_id, items in self._offers(list(users)).items()]
-
-    def _describe(self, items: list[tuple[str, Item | None]]) -> None:
-        for item_id, item in items:
-            if item is not None and item.available:
-                self._available[item_id] = None
-            else:
-                self._available.pop(item_id, None)
-
-    def _slate(self, user_id: str, items: Sequence[str]) -> ReadSlate:
-        self._n_slates += 1
-        return ReadSlate(user_id, f"yardstick-{self._n_slates}", items)
-
-    def _learn(self, event: AnyEvent) -> None:
-        """Take an event into account."""
-
-    def _offers(self, user_ids: list[str]) -> dict[str, Sequence[str]]:
-        """Items for each user, best first."""
-        raise NotImplementedError
-
-
-class Popular(Yardstick):
-    """The items for sale that were wanted most so far, on a tie the one wanted first.
-
-    ``unseen`` leaves out what the user wanted before. Keeps a count an item and, if so, the items of each user.
-    """
-
-    def __init__(self, k: int, *, unseen: bool = False) -> None:
-        super().__init__(k)
-        self._counts: Counter[str] = Counter()
-        self._seen: dict[str, set[str]] = {}
-        self._unseen = unseen
-
-    def _learn(self, event: AnyEvent) -> None:
-        items = wanted(event)
-        self._counts.update(items)
-        if self._unseen:
-            self._seen.setdefault(event.user_id, set()).update(items)
-
-    def _offers(self, user_ids: list[str]) -> dict[str, Sequence[str]]:
-        counts = self._counts
-        seen = {user_id: self._seen.get(user_id, set()) for user_id in user_ids}
-        n = self._k + max(map(len, seen.values()), default=0)
-        top = nlargest(n, (item for item in counts if item in self._available), key=counts.__getitem__)
-        return {
-            user_id: [item for item in top if item not in left_out][: self._k]
-            for user_id, left_out in seen.items()
-        }
-
-
-class Random(Yardstick):
-    """Any items for sale."""
-
-    def __init__(self, k: int, rng: Generator) -> None:
-        super().__init__(k)
-        self._rng = rng
-
-    def _offers(self, user_ids: list[str]) -> dict[str, Sequence[str]]:
-        items = list(self._available)
-        k = min(self._k, len(items))
-        picks = self._rng.random((len(user_ids), len(items))).argsort(axis=1)[:, :k]
-        return {
-            user_id: [items[i] for i in row] for user_id, row in zip(user_ids, picks.tolist(), strict=True)
-        }
-
-
-class Asked(Yardstick):
-    """What somebody else says, such as the shop itself: ``ask`` gives a list of k for each of some users."""
-
-    def __init__(self, k: int, ask: Callable[[Sequence[str], int], list[list[str]]]) -> None:
-        super().__init__(k)
-        self._ask = ask
-
-    def _offers(self, user_ids: list[str]) -> dict[str, Sequence[str]]:
-        return dict(zip(user_ids, self._ask(user_ids, self._k), strict=True))
 
 
 @dataclass(frozen=True)
@@ -278,18 +131,6 @@ def _check(settings: SimulateSettings, loop: Loop) -> None:
 _topic: Final = attrgetter("topic")
 
 
-def by_topic(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """As a fetch brings them; the catalogue first, so that no event names an item that is not described."""
-    found: dict[str, list[Record]] = {}
-    for record in sorted(records, key=lambda record: record.topic != topics.ITEMS):
-        found.setdefault(record.topic, []).append(record)
-    return found
-
-
-def _items(ingest: IngestCatalog, records: Sequence[Record]) -> list[tuple[str, Item | None]]:
-    return [(c.id, c.entry) for c in ingest(records).changes if c.entry is None or isinstance(c.entry, Item)]
-
-
 class _Records:
     """What the shop sends as a consumer would get it, from one partition a topic."""
 
@@ -384,133 +225,3 @@ class Tally:
         for item_id in item_ids:
             is_new = self._launched_s.get(item_id, -np.inf) >= since_s
             self._counts[name][self._bin, int(is_new)] += 1
-
-
-NEW: Final = 1
-"""Column of new items."""
-
-
-def measures(outcome: Outcome) -> dict[str, float]:
-    """Rates over the whole outcome; nan where there is nothing to divide by."""
-    n = outcome.impressions.sum()
-    total = {name: getattr(outcome, name).sum(axis=0) for name in OF_ITEMS}  # (2,)
-    offered, shown = outcome.offered.sum(), total["shown"]
-    return {
-        "click_rate": _ratio(total["clicks"].sum(), n),
-        "expected_click_rate": _ratio(outcome.expected.sum(), offered),
-        "regret": _ratio((outcome.best - outcome.expected).sum(), offered),
-        "dismissal_rate": _ratio(total["dismissals"].sum(), n),
-        "cart_rate": _ratio(total["carts"].sum(), n),
-        "purchase_rate": _ratio(total["purchases"].sum(), n),
-        "share_of_new_items": _ratio(shown[NEW], shown.sum()),
-        "clicks_per_new_item_shown": _ratio(total["clicks"][NEW], shown[NEW]),
-        "clicks_per_other_item_shown": _ratio(total["clicks"][1 - NEW], shown[1 - NEW]),
-        "purchases_per_new_item_shown": _ratio(total["purchases"][NEW], shown[NEW]),
-        "purchases_per_other_item_shown": _ratio(total["purchases"][1 - NEW], shown[1 - NEW]),
-    }
-
-
-class Standing(Struct, frozen=True):
-    """One strategy among others, over the seeds. Intervals are of the mean over seeds; None where too few had one."""
-
-    name: str
-    counts: dict[str, int]
-    """Impressions, clicks and so on of all seeds together."""
-    measures: dict[str, Interval | None]
-    differences: dict[str, Interval | None]
-    """To the first strategy, seed by seed."""
-    by_seed: dict[str, list[float | None]]
-
-
-def compare(
-    outcomes: Mapping[str, Sequence[Outcome]], from_share: float = 0.0, to_share: float = 1.0
-) -> list[Standing]:
-    """Strategies by name over the same seeds, counted between two shares of the time."""
-    counted = {
-        name: [each.between(from_share, to_share) for each in found] for name, found in outcomes.items()
-    }
-    by_seed = {name: _by_seed(found) for name, found in counted.items()}
-    first = next(iter(by_seed.values()), {})
-    return [
-        Standing(
-            name=name,
-            counts=_counts(counted[name]),
-            measures={measure: mean_interval(values) for measure, values in found.items()},
-            differences={
-                measure: mean_interval(values - first[measure]) for measure, values in found.items()
-            },
-            by_seed={measure: [_or_none(value) for value in values] for measure, values in found.items()},
-        )
-        for name, found in by_seed.items()
-    ]
-
-
-class Course(Struct, frozen=True):
-    """How a strategy fared over time, by stretch, as means over the seeds."""
-
-    click_rate: list[float | None]
-    regret: list[float | None]
-    """Clicks lost an impression, against the best slates."""
-    lost_clicks: list[float]
-    """Clicks lost so far: the regret summed over the impressions."""
-
-
-def course(outcomes: Sequence[Outcome]) -> Course:
-    """Sums over the seeds, so that no stretch without impressions counts as one without clicks."""
-    impressions, offered, expected, best = (
-        np.sum([getattr(each, name) for each in outcomes], axis=0)
-        for name in ("impressions", "offered", "expected", "best")
-    )
-    clicks = np.sum([each.clicks.sum(axis=1) for each in outcomes], axis=0)
-    regret = [_ratio(*pair) for pair in zip(best - expected, offered, strict=True)]
-    lost = np.cumsum(np.nan_to_num(regret) * impressions) / len(outcomes)
-    return Course(
-        click_rate=[_or_none(_ratio(*pair)) for pair in zip(clicks, impressions, strict=True)],
-        regret=[_or_none(each) for each in regret],
-        lost_clicks=lost.tolist(),
-    )
-
-
-T_975: Final = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622)
-"""Student's t at 97.5% for 1 to 9 degrees of freedom; beyond, ``t_975`` expands around the normal."""
-
-
-def t_975(n: int) -> float:
-    """Student's t at 97.5% for n degrees of freedom (Cornish and Fisher's expansion, 1938), to three decimals."""
-    if n <= len(T_975):
-        return T_975[n - 1]
-    z = 1.959964
-    return float(
-        z
-        + (z**3 + z) / (4 * n)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
-    )
-
-
-def mean_interval(values: F64) -> Interval | None:
-    """Mean of independent runs with its 95% interval by Student's t; nan are left out, None of fewer than two."""
-    there = values[np.isfinite(values)]
-    if len(there) < 2:
-        return None
-    mean, error = there.mean(), there.std(ddof=1) / np.sqrt(len(there))
-    half = t_975(len(there) - 1) * error
-    return Interval(float(mean), float(mean - half), float(mean + half))
-
-
-def _by_seed(outcomes: Sequence[Outcome]) -> dict[str, F64]:
-    found = [measures(each) for each in outcomes]
-    return {name: np.array([each[name] for each in found]) for name in (found[0] if found else {})}
-
-
-def _counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    names = ("impressions", *OF_ITEMS)
-    return {name: int(sum(getattr(each, name).sum() for each in outcomes)) for name in names}
-
-
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else float("nan")
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

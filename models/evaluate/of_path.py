@@ -82,12 +82,23 @@ class OfPath:
         Scorers learn from slates, and from slates that do not know the session that they are for: so it will be when
         sessions are tried that nobody has learned.
         """
-        if self.path.learning is None:
+        if self.path.learning is None or self._awaits_embedding:
             self._absorb(events, learn=True)
             return
         for batch in _side_by_side(events):
             self.slates(batch, learn=False)
         self.catch_up()
+
+    def settle(self) -> None:
+        """See ``Recommender``: the embedding model."""
+        source = self.path.knowledge.embedding
+        if source and source.pupil:
+            source.model = source.pupil.fit()
+
+    @property
+    def _awaits_embedding(self) -> bool:
+        source = self.path.knowledge.embedding
+        return bool(source and source.pupil and source.model is None)
 
     def _catch_up_when_due(self, now_s: float) -> None:
         if self._due_s is None or now_s >= self._due_s:

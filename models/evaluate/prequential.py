@@ -99,6 +99,11 @@ class Prequential:
         for event in batch:
             self._count_items(event)
 
+    def settle(self) -> None:
+        """Let everyone learn what takes several passes."""
+        for recommender in self.recommenders:
+            recommender.settle()
+
     def _try(self, at: int, event: AnyEvent) -> None:
         visit = self._visits.get(event.user_id)
         items = wanted(event)

@@ -33,3 +33,6 @@ class Recommender(Protocol):
 
     def train(self, events: Sequence[AnyEvent]) -> None:
         """Learn events of any users at once and answer nothing."""
+
+    def settle(self) -> None:
+        """Learn what takes several passes over all that was trained so far."""

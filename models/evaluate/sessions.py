@@ -14,13 +14,22 @@ TRAIN_BATCH = 1_000
 SIDE_BY_SIDE = 256
 
 
-def train(prequential: Prequential, events: Iterable[AnyEvent]) -> Iterator[int]:
-    """Learn the training part; yields how many events are done."""
+def train(
+    prequential: Prequential, events: Iterable[AnyEvent], settle_after: int | None = None
+) -> Iterator[int]:
+    """Learn the training part; yields how many events are done.
+
+    What learns in several passes does so after some ``settle_after`` events and at the end: in between its answers are
+    to sessions that it has not learned, which is what those who learn from the answers need.
+    """
     done, rest = 0, iter(events)
     while batch := list(islice(rest, TRAIN_BATCH)):
         prequential.train(batch)
+        if settle_after is not None and done < settle_after <= done + len(batch):
+            prequential.settle()
         done += len(batch)
         yield done
+    prequential.settle()
 
 
 def test(prequential: Prequential, events: Iterable[AnyEvent], *, online: bool) -> Iterator[int]:

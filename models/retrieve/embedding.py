@@ -40,6 +40,9 @@ class Pupil(Protocol):
     def update(self, batch: Interactions) -> Model | None:
         """Learn; a new version where one is due."""
 
+    def fit(self) -> Model:
+        """Learn all that was kept in several passes."""
+
     def describe(self, item: int, terms: I32) -> None:
         """These words describe the item."""
 

@@ -26,19 +26,9 @@ import msgspec
 import numpy as np
 from bench_result import RESULTS, write
 
-from models.evaluate.closed_loop import (
-    Asked,
-    Contestant,
-    Loop,
-    OfPath,
-    Outcome,
-    Popular,
-    Random,
-    Standing,
-    compare,
-    course,
-    play,
-)
+from models.evaluate.closed_loop import Loop, Outcome, play
+from models.evaluate.standing import Standing, compare, course
+from models.evaluate.strategies import Asked, Contestant, OfPath, Popular, Random
 from models.learn.settings import DriftSettings, LearnSettings
 from models.path import Path
 from models.path_settings import PathSettings

@@ -6,23 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.evaluate.closed_loop import (
-    START_MS,
-    Asked,
-    Loop,
-    OfPath,
-    Outcome,
-    Popular,
-    Random,
-    Tally,
-    compare,
-    course,
-    mean_interval,
-    measures,
-    play,
-    t_975,
-)
+from models.evaluate.closed_loop import START_MS, Loop, Outcome, Tally, play
 from models.evaluate.of_path import LoggedRecord
+from models.evaluate.standing import compare, course, mean_interval, measures, t_975
+from models.evaluate.strategies import Asked, OfPath, Popular, Random
 from models.kinds import Kind
 from models.path import Path
 from models.path_settings import PathSettings

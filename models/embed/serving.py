@@ -1,0 +1,55 @@
+"""A version of the embedding model as the retrieval source asks it: users by their past, items by nearness."""
+
+import numpy as np
+
+from models.embed.exported import Exported
+from models.embed.index import IndexSettings, made
+from models.embed.inference import Inference
+from models.embed.sequences import of_queries
+from models.embed.settings import EmbedSettings
+from models.retrieve.contract import F32, I32, Queries
+
+
+class Serving:
+    """It never changes but by ``forget``."""
+
+    def __init__(
+        self,
+        version: str,
+        exported: Exported,
+        settings: EmbedSettings,
+        index: IndexSettings,
+    ) -> None:
+        self.version = version
+        self._inference = Inference(exported, settings)
+        self._length = settings.length
+        self._index = made(settings.dim, len(exported.items), index)
+        self._index.put(exported.items, exported.vectors)
+        self._items = np.zeros((int(exported.items.max(initial=-1)) + 1, settings.dim), np.float32)
+        self._items[exported.items] = exported.vectors
+
+    @property
+    def items(self) -> F32:
+        """(I, D) unit vectors by item index, zeros where unknown."""
+        return self._items
+
+    def users(self, queries: Queries) -> F32:
+        """(N, D) unit vectors; zeros for users of whom no item is known."""
+        vectors = self._inference.users(of_queries(queries, self._length))
+        vectors[queries.history[:, 0] < 0] = 0.0
+        return vectors
+
+    def nearest(self, users: F32, k: int) -> tuple[I32, F32]:
+        """(N, k) items, best first, -1 padded, and their cosines."""
+        return self._index.search(users, k)
+
+    def forget(self, items: I32) -> None:
+        """These indexes are about to be given to other items."""
+        known = items[items < len(self._items)]
+        self._items[known] = 0.0
+        self._index.remove(known)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held for items, thrice: to read users by, to rank by, to search."""
+        return 2 * self._items.nbytes + self._index.size_bytes
