@@ -135,6 +135,21 @@ def test_equals_beyond_the_k_best_are_those_of_the_lowest_index(name: str) -> No
     assert index.search(axes(0, 1), 3)[0].tolist() == [[0, 1, 2]] * 2
 
 
+@pytest.mark.parametrize("best_first", [True, False])
+@pytest.mark.parametrize("k", [1, 20])
+@pytest.mark.parametrize("name", EXACT)
+def test_the_best_are_kept_wherever_they_lie(name: str, k: int, best_first: bool) -> None:
+    n = 3 * PANEL
+    # The cosine falls by at least 0.0003 from an angle to the next.
+    angles = 0.5 + np.arange(n) / n
+    items = np.zeros((n, D), np.float32)
+    items[:, 0], items[:, 1] = np.cos(angles), np.sin(angles)
+    order = np.arange(n, dtype=np.int32) if best_first else np.arange(n, dtype=np.int32)[::-1].copy()
+    index = MAKERS[name]()
+    index.put(order, items[order])
+    assert index.search(axes(0), k)[0].tolist() == [list(range(k))]
+
+
 @pytest.mark.parametrize(
     ("precision", "least", "bytes_an_item"), [("f32", 0.99, 300), ("f16", 0.98, 160), ("i8", 0.95, 90)]
 )
