@@ -14,6 +14,8 @@ from models.embed.settings import EmbedSettings
 from models.embed.table import I64, Gathered
 from models.embed.tower import Parts
 
+MASKED: Final = -1e4
+"""Log weight of a place that holds nothing."""
 AGE_BUCKETS: Final = 32
 """One for each doubling of 1 + age in seconds; the last begins at 68 years."""
 
@@ -48,7 +50,8 @@ class Dropout(nn.Module):
 class Model(nn.Module):
     """score(user, item) = cos(u, v) / temperature (NISER: Gupta et al., 2019).
 
-    v = own row + category + brand + price band + mean of the words; u = out(encoder(past)) + query + segment.
+    v = own row + category + brand + price band + mean of the words; u = out(encoder(past)) + weighted mean of the v in
+    it + query + segment. That mean keeps users among the items from the first step on (CORE: Hou et al., SIGIR 2022).
     """
 
     def __init__(self, settings: EmbedSettings, generator: torch.Generator) -> None:
@@ -58,14 +61,14 @@ class Model(nn.Module):
         self.age = nn.Embedding(AGE_BUCKETS, dim)
         self.evidence = nn.Embedding(N_EVIDENCE, dim)
         self.encoder = encoder_of(settings)
+        self.weigh = nn.Linear(dim, 1)
         self.out = nn.Linear(dim, dim)
         self.dropout = Dropout(settings.dropout, generator)
 
     def items(self, parts: Parts) -> Tensor:
         """(U, D) unit vectors of items; zero where nothing is known of one."""
         own = looked_up(parts.own)  # (U, D)
-        words = (parts.term.at != 0).sum(dim=1, keepdim=True).clamp(min=1)  # (U, 1)
-        text = looked_up(parts.term).sum(dim=1) / words  # (U, T, D) -> (U, D)
+        text = functional.embedding_bag(parts.term.at, parts.term.values, padding_idx=0)  # (U, T) -> (U, D) means
         sides = looked_up(parts.category) + looked_up(parts.brand) + looked_up(parts.band) + text  # (U, D)
         if self.training:
             own, sides = self._hide(parts, own, sides)
@@ -73,11 +76,13 @@ class Model(nn.Module):
 
     def users(self, vectors: Tensor, reading: Reading, context: Tensor) -> Tensor:
         """(N, D) unit vectors of users, from vectors (U, D) of items and what query and segment add (N, D)."""
-        x = functional.embedding(reading.item, vectors)  # (U, D) at (N, W) -> (N, W, D)
-        x = self.dropout(x * sqrt(x.shape[2]))  # (N, W, D)
-        x = x + self.age(reading.age) + self.evidence(reading.evidence)  # (N, W, D)
+        v = self.dropout(functional.embedding(reading.item, vectors))  # (U, D) at (N, W) -> (N, W, D)
+        x = v * sqrt(v.shape[2]) + self.age(reading.age) + self.evidence(reading.evidence)  # (N, W, D)
         h = self.encoder(x, reading.lengths)  # (N, D)
-        return functional.normalize(self.out(self.dropout(h)) + context, dim=1)  # (N, D)
+        holds = torch.arange(x.shape[1], device=x.device) < reading.lengths[:, None]  # (N, W)
+        share = self.weigh(x).squeeze(2).masked_fill(~holds, MASKED).softmax(dim=1)  # (N, W, D) -> (N, W)
+        pooled = torch.einsum("nw,nwd->nd", share, v)  # (N, W), (N, W, D) -> (N, D)
+        return functional.normalize(self.out(self.dropout(h)) + pooled + context, dim=1)  # (N, D)
 
     def scores(self, users: Tensor, items: Tensor) -> Tensor:
         """(N, D) and (C, D) -> (N, C)."""

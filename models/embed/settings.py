@@ -19,6 +19,14 @@ class EmbedSettings(BaseModel):
         4_096, ge=1, description="examples after which an evaluation serves what was learned since"
     )
 
+    snapshot_s: float = Field(60.0, gt=0.0, description="seconds between two snapshots of the trainer")
+    jury_share: Share = Field(
+        0.05, description="share of the users that the trainer does not learn from, who judge new versions"
+    )
+    jury_examples: int = Field(
+        4_096, ge=512, le=1 << 20, description="latest interactions of theirs that count"
+    )
+
     encoder: Literal["gru", "transformer"] = Field("gru", description="what reads the history")
     dim: int = Field(64, ge=4, le=1_024, description="D, length of user and item vectors")
     layers: int = Field(1, ge=1, le=8, description="layers of the encoder")
@@ -27,7 +35,7 @@ class EmbedSettings(BaseModel):
     n_terms: int = Field(16, ge=1, le=256, description="words that are kept of an item's text")
 
     temperature: float = Field(
-        0.07, gt=0.0, le=10.0, description="cosines are divided by it before the softmax (NISER, 2019)"
+        0.09, gt=0.0, le=10.0, description="cosines are divided by it before the softmax (NISER, 2019)"
     )
     n_negatives: int = Field(
         2_048,
@@ -48,7 +56,7 @@ class EmbedSettings(BaseModel):
     batch_size: int = Field(
         512, ge=2, le=65_536, description="examples a step when fitting, fresh ones when online"
     )
-    rate: float = Field(2e-3, gt=0.0, le=1.0, description="highest step size of Adam when fitting")
+    rate: float = Field(0.01, gt=0.0, le=1.0, description="highest step size of Adam when fitting")
     online_rate: float = Field(5e-4, gt=0.0, le=1.0, description="step size of Adam when learning online")
     weight_decay: float = Field(1e-5, ge=0.0, le=1.0, description="decoupled weight decay (AdamW, ICLR 2019)")
     clip: float = Field(5.0, gt=0.0, le=1_000.0, description="largest norm of a step's gradient")

@@ -28,7 +28,7 @@ class Parts(NamedTuple):
     brand: Gathered
     band: Gathered
     term: Gathered
-    """(U, T)"""
+    """(U, T) T is the most words of any of them."""
 
 
 class Tower:
@@ -123,7 +123,8 @@ class Tower:
         yield self._attributes.category[items]
         yield self._attributes.brand[items]
         yield bands(self._attributes.log_price[items])
-        yield self._terms[items]
+        terms = self._terms[items]
+        yield terms[:, : max(int((terms >= 0).sum(axis=1).max(initial=0)), 1)]
 
 
 def bands(log_price: F32) -> I32:
