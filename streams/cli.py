@@ -17,6 +17,7 @@ from streams.errors import FAULT, RilletError
 COMMANDS = {
     "demo": ("streams.demo", "See it work: a shop, a broker and a worker."),
     "worker": ("streams.commands.worker", "Run one worker."),
+    "trainer": ("streams.commands.trainer", "Learn the embedding model."),
     "topics": ("streams.commands.topics", "Create, compare and describe the topics."),
     "broker": ("streams.commands.broker", "Start a broker for trying out."),
     "simulate": ("streams.simulate", "Send the events of a simulated shop."),
@@ -32,6 +33,7 @@ COMMANDS = {
         "streams.commands.model",
         "Show or reset what the ranking learned.",
     ),
+    "models": ("streams.commands.models", "List snapshots of models, choose one to serve."),
     "state": ("streams.commands.state", "Show what is remembered of users."),
     "dead-letter": ("streams.commands.dead_letter", "List, show and replay refused records."),
     "settings": ("streams.commands.settings", "Print the settings, or a settings file."),

@@ -6,7 +6,10 @@ import typer
 
 from streams.commands.options import Config, Json, example, new_app, note, print_json, print_table
 
-app = new_app("Show what the ranking has learned; start a scorer over, or let another one serve.")
+app = new_app(
+    "Show what the ranking has learned; start a scorer over, or let another one serve. Snapshots of the embedding "
+    "model, which proposes candidates, are another matter: `rillet models`."
+)
 
 Scorer = Annotated[str, typer.Argument(help="Name of a scorer, such as listwise or ftrl.")]
 
