@@ -18,9 +18,11 @@ class Inference:
 
     def __init__(self, exported: Exported, settings: EmbedSettings, device: str | None = None) -> None:
         self._device = device_of(device)
-        self._model = Model(settings, torch.Generator(self._device)).to(self._device).eval()
+        with torch.device("meta"):  # no first weights are drawn
+            model = Model(settings, torch.Generator())
         weights = {name: torch.from_numpy(array.copy()) for name, array in exported.weights.items()}
-        self._model.load_state_dict(weights)
+        model.load_state_dict(weights, assign=True)
+        self._model = model.to(self._device).eval()
         self.table = exported.vectors
         """(n, D) unit vectors of the items in ``indexes``."""
         self.indexes = exported.items

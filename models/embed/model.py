@@ -68,7 +68,7 @@ class Model(nn.Module):
     def items(self, parts: Parts) -> Tensor:
         """(U, D) unit vectors of items; zero where nothing is known of one."""
         own = looked_up(parts.own)  # (U, D)
-        text = functional.embedding_bag(parts.term.at, parts.term.values, padding_idx=0)  # (U, T) -> (U, D) means
+        text = functional.embedding_bag(parts.term.at, parts.term.values, padding_idx=0)  # (U, T) -> (U, D)
         sides = looked_up(parts.category) + looked_up(parts.brand) + looked_up(parts.band) + text  # (U, D)
         if self.training:
             own, sides = self._hide(parts, own, sides)
@@ -126,5 +126,5 @@ def reading_of(sequences: Sequences, places: I64, device: str) -> Reading:
 def seeded(settings: EmbedSettings, generator: torch.Generator) -> Model:
     """A new model, of weights that depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        torch.default_generator.manual_seed(settings.seed)
         return Model(settings, generator)

@@ -1,8 +1,8 @@
 """Settings of the embedding model: its shape, how it learns, and what bounds it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -13,7 +13,7 @@ class EmbedSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = Field(
-        False, description="learn the embedding model: an evaluation in place, a trainer for the workers"
+        False, description="whether an evaluation learns the model, and workers serve what a trainer learned"
     )
     serve_every: int = Field(
         4_096, ge=1, description="examples after which an evaluation serves what was learned since"
@@ -95,3 +95,11 @@ class EmbedSettings(BaseModel):
         description="half-life, as a share of the buffer, of an example's chance to be read in an epoch; 0: all are",
     )
     seed: int = Field(1, ge=0, description="of first weights, dropout, negatives and the order of examples")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.encoder == "transformer" and self.dim % self.heads:
+            raise ValueError(
+                f"dim is {self.dim}, which {self.heads} heads do not divide: make it a multiple of heads"
+            )
+        return self

@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from models.embed.exported import Exported
 from models.embed.inference import Inference
@@ -159,7 +160,7 @@ def test_what_is_worth_more_pulls_more(interactions: Make, attributes: MakeAttri
         found = learner(attributes, kind_power=kind_power, held_out=0.0)
         for user in range(200):
             kind, item = (Kind.PURCHASE, 1) if user % 2 else (Kind.VIEW, 2)
-            found.observe(interactions([(user + 1, 0, 0.0), (user + 1, user % 20 + 10, 1.0)]), learn=False)
+            found.observe(interactions([(user + 1, 0, 0.0), (user + 1, user // 2 % 20 + 10, 1.0)]), learn=False)
             found.observe(interactions([(user + 1, item, 2.0)], kind), learn=False)
         found.fit()
         inference = Inference(found.export(), found.settings, "cpu")
@@ -280,3 +281,28 @@ def test_the_step_size_rises_and_falls() -> None:
     assert schedule(0.1, 0.1) == pytest.approx(1.0)
     assert schedule(0.55, 0.1) == pytest.approx(0.5)
     assert schedule(1.0, 0.1) == pytest.approx(0.0)
+
+
+def test_fitting_nothing_changes_nothing(attributes: MakeAttributes) -> None:
+    found = learner(attributes)
+    before = found.export().weights
+    epochs: list[Epoch] = []
+    found.fit(epochs.append)
+    assert [epoch.n_examples for epoch in epochs] == [0] * SMALL.epochs
+    assert all((weight == before[name]).all() for name, weight in found.export().weights.items())
+
+
+def test_the_seed_alone_decides_the_first_weights(attributes: MakeAttributes) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    one, other, third = (learner(attributes, seed=seed).export() for seed in (1, 1, 2))
+    Inference(one, SMALL, "cpu")
+    assert torch.rand(1) == expected  # the global generator is left alone
+    assert all((weight == other.weights[name]).all() for name, weight in one.weights.items())
+    assert any((weight != third.weights[name]).any() for name, weight in one.weights.items())
+
+
+def test_heads_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of heads"):
+        EmbedSettings(encoder="transformer", dim=10, heads=4)
