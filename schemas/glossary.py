@@ -54,6 +54,7 @@ MEANINGS: Final[dict[str, str]] = {
     "overall": "weighted mean of the dimensions that are known, 0 to 1",
     "parent": "version that learning went on from",
     "partitions": "partitions that were merged",
+    "pinned": "no other version is promoted until a person does so",
     "platform": "where the shopper was, such as `web` or `ios`",
     "position": "0-based position in the list shown",
     "previous": "versions that served before, latest first",

@@ -108,4 +108,5 @@ class Promoted(Struct, frozen=True, kw_only=True, tag_field="kind", tag="promote
     actor: str
     detail: str
     previous: Annotated[list[Version], Meta(max_length=MAX_PREVIOUS)] = []
+    pinned: bool = False
     schema_version: int = SCHEMA_VERSION

@@ -1,17 +1,16 @@
-"""Whether a candidate may serve, and whether what serves must go: paired losses of two versions on the same examples.
+"""Whether a new version of the model may serve, and whether the one that serves must go, by paired differences.
 
-Both versions foretell each example before anyone learns from it (prequential). Bounds are those of the contest between
-scorers: they may be looked at after every example.
+Two versions foretell the same examples, which neither has learned (prequential). What counts is how much better one is
+at each: the difference of reciprocal ranks, or of losses. Bounds are those of the contest between scorers, and may be
+looked at after every example.
 """
 
-from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.learn.contest import MIN_LISTS, Sums, lower_bound
-from models.retrieve.contract import F64
 
 
 class GateSettings(BaseModel):
@@ -19,74 +18,52 @@ class GateSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    alpha: float = Field(0.05, gt=0.0, lt=1.0, description="chance that a decision is ever wrong")
-    tolerance: float = Field(
-        0.02,
-        ge=0.0,
+    alpha: float = Field(
+        0.05,
+        gt=0.0,
         lt=1.0,
-        description="nats of loss by which a candidate may be worse and still serve, for it knows newer items",
+        description="chance that a version no worse than another is ever held back for it",
     )
     margin: float = Field(
-        0.05, ge=0.0, description="nats of loss by which what serves must surely be worse to be rolled back"
+        0.001,
+        ge=0.0,
+        description="mean reciprocal rank by which a version must surely be worse to be held back or rolled back",
     )
 
 
 class Decision(NamedTuple):
-    """What to do, and why, in words for the audit log."""
+    """Whether to do it, and why, in words for the audit log."""
 
-    promote: bool
+    yes: bool
     reason: str
 
 
-class Window(NamedTuple):
-    """Losses of one version and of another, in nats, on the same examples; bounded, whatever their number."""
+def should_promote(gains: Sums | None, settings: GateSettings) -> Decision:
+    """Not if the candidate surely is worse by the margin, or its figures are no numbers.
 
-    gains: Sums = Sums()
-    """Of the other's loss less one's own, example by example: above 0 one is the better."""
-    own: float = 0.0
-    """Sum of one's own losses."""
-
-    def plus(self, own: F64, other: F64) -> "Window":
-        """With more examples (m,), judged by both."""
-        return Window(self.gains.plus(other - own), self.own + float(own.sum()))
-
-    @property
-    def told(self) -> str:
-        """Both means, for people."""
-        n = max(self.gains.n, 1.0)
-        return (
-            f"loss {self.own / n:.4f} against {(self.own + self.gains.total) / n:.4f} "
-            f"on {self.gains.n:,.0f} examples"
-        )
-
-
-def should_promote(candidate: Window | None, settings: GateSettings) -> Decision:
-    """Whether ``candidate``, against what serves, surely is no worse than ``tolerance``.
-
-    None stands for a candidate without a rival: nothing serves yet.
+    ``gains`` are of the candidate over what serves, None where nothing serves. A candidate about which little is known
+    may serve: it has learned from more than what serves, and knows newer items.
     """
-    if candidate is None:
+    if gains is None:
         return Decision(True, "nothing serves yet")
-    if not _is_sound(candidate):
-        return Decision(False, f"its loss is no number: {candidate.told}")
-    if candidate.gains.n < MIN_LISTS:
-        return Decision(False, f"too few examples: {candidate.told}, {MIN_LISTS} are needed")
-    surely = lower_bound(candidate.gains, settings.alpha)
-    if surely > -settings.tolerance:
-        return Decision(True, f"{candidate.told}, better by {surely:+.4f} at least")
-    return Decision(False, f"{candidate.told}, perhaps worse by {-surely:.4f}")
+    if not np.isfinite(gains).all():
+        return Decision(False, "its figures are no numbers")
+    if gains.n < MIN_LISTS:
+        return Decision(True, f"only {gains.n:,.0f} examples to compare it by, {MIN_LISTS} are needed")
+    lost = gains._replace(total=-gains.total)
+    if lower_bound(lost, settings.alpha) > settings.margin:
+        return Decision(False, f"worse than what serves: {_told(gains)}")
+    return Decision(True, f"not surely worse than what serves: {_told(gains)}")
 
 
-def should_roll_back(former: Window, settings: GateSettings) -> Decision:
-    """Whether the ``former`` version, against what serves, surely is better by ``margin``, and so to serve again."""
-    if not _is_sound(former):
-        broken = not isfinite(former.gains.total) and isfinite(former.own)
-        return Decision(broken, f"a loss is no number: {former.told}")
-    surely = lower_bound(former.gains, settings.alpha)
-    if surely > settings.margin:
-        return Decision(True, f"{former.told}, better by {surely:+.4f} at least")
-    return Decision(False, f"{former.told}, not surely better by {settings.margin:g}")
+def should_roll_back(gains: Sums, settings: GateSettings) -> Decision:
+    """If the version that served before surely is better by the margin; ``gains`` are of that one over what serves."""
+    if not np.isfinite(gains).all():
+        return Decision(False, "figures are no numbers: nothing follows from them")
+    if lower_bound(gains, settings.alpha) > settings.margin:
+        return Decision(True, f"the one before is better: {_told(gains)}")
+    return Decision(False, f"the one before is not surely better: {_told(gains)}")
 
 
-def _is_sound(window: Window) -> bool:
-    return bool(np.isfinite([*window.gains, window.own]).all())
+def _told(gains: Sums) -> str:
+    return f"{gains.total / max(gains.n, 1.0):+.4f} on {gains.n:,.0f} examples"

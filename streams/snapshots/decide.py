@@ -11,7 +11,6 @@ from schemas.snapshots import EMBEDDING, Announced, Promoted
 from streams.errors import BrokerRefusedError, InputError
 from streams.interest_states import Changelog
 from streams.settings import Settings
-from streams.snapshots.settings import SnapshotSettings
 from streams.snapshots.versions import VersionRecord, Versions
 
 ACTOR: Final = "rillet models"
@@ -42,13 +41,14 @@ def announced(found: Versions, version: str) -> Announced:
 
 def audit_entry(promoted: Promoted, action: str) -> AuditEntry:
     """What the audit log says of a ``promotion`` or ``rollback``."""
-    instead = f" instead of {promoted.previous[0]}" if promoted.previous and action == "promotion" else ""
+    after = f" after {promoted.previous[0]}" if promoted.previous and action == "promotion" else ""
+    pinned = ", pinned" if promoted.pinned else ""
     return AuditEntry(
         time_ms=promoted.time_ms,
         actor=promoted.actor,
         action=action,
         subject=promoted.model,
-        detail=f"{promoted.version}{instead}: {promoted.detail}",
+        detail=f"{promoted.version}{after}{pinned}: {promoted.detail}",
     )
 
 
@@ -72,9 +72,3 @@ def decide(settings: Settings, promoted: Promoted, action: str) -> None:
             f"The broker did not take the decision: {', '.join(failures) or 'no answer'}.",
             fix=f"Grant the user Write on {topics.VERSIONS} and {topics.AUDIT}, and try again.",
         )
-
-
-def snapshot_settings(settings: Settings, store: str | None = None) -> SnapshotSettings:
-    """The section ``snapshots`` of the settings, with another ``store`` in place of its URL if one is given."""
-    found: SnapshotSettings = getattr(settings, "snapshots", SnapshotSettings())
-    return found.model_copy(update={"url": store}) if store else found

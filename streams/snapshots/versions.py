@@ -80,16 +80,23 @@ class Versions:
             )
         return self.announced[version]
 
-    def promotion(self, version: str, *, actor: str, detail: str, time_ms: int) -> Promoted:
+    @property
+    def is_pinned(self) -> bool:
+        """Whether a person wants what serves to go on, whatever is announced: nothing is to be promoted by itself."""
+        return self.promoted is not None and self.promoted.pinned
+
+    def promotion(
+        self, version: str, *, actor: str, detail: str, time_ms: int, pinned: bool = False
+    ) -> Promoted:
         """That ``version`` serves from now on.
 
         Raises:
             InputError: it was not announced.
         """
         before = [self.promoted.version, *self.promoted.previous] if self.promoted else []
-        return self._promoted(version, before, actor, detail, time_ms)
+        return self._promoted(version, before, actor, detail, time_ms, pinned)
 
-    def rollback(self, *, actor: str, detail: str, time_ms: int) -> Promoted:
+    def rollback(self, *, actor: str, detail: str, time_ms: int, pinned: bool = False) -> Promoted:
         """That the version promoted before the one that serves does so again, the latest that is still there.
 
         What is rolled back is not remembered as one that served before, so that rolling back again leads further back.
@@ -100,14 +107,16 @@ class Versions:
         previous = self.promoted.previous if self.promoted else []
         for at, version in enumerate(previous):
             if version in self.announced:
-                return self._promoted(version, previous[at + 1 :], actor, detail, time_ms)
+                return self._promoted(version, previous[at + 1 :], actor, detail, time_ms, pinned)
         gone = f"{', '.join(previous)} went" if previous else "none was promoted before the one that serves"
         raise InputError(
             f"There is no version of {self.model} to go back to: {gone}.",
             fix=f"Promote another one with `rillet models promote`; there are: {self._there()}.",
         )
 
-    def _promoted(self, version: str, before: list[str], actor: str, detail: str, time_ms: int) -> Promoted:
+    def _promoted(
+        self, version: str, before: list[str], actor: str, detail: str, time_ms: int, pinned: bool
+    ) -> Promoted:
         previous = [each for each in dict.fromkeys(before) if each != version]
         return Promoted(
             model=self.model,
@@ -117,6 +126,7 @@ class Versions:
             actor=actor,
             detail=detail,
             previous=previous[:MAX_PREVIOUS],
+            pinned=pinned,
         )
 
     def _fold(self, key: bytes | None, value: bytes) -> None:

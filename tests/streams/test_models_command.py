@@ -37,7 +37,7 @@ class Trainer:
 
     def __init__(self, folder: Path) -> None:
         self.store = SnapshotStore(SnapshotSettings(url=str(folder)))
-        self._producer = Producer(dict(load().kafka.producer()))
+        self._producer = Producer({**load().kafka.producer(), "log_level": 0})
 
     def announce(self, loss: float) -> str:
         model = Part({"vectors": np.zeros((3, 4), np.float32)}, {"items": ["a", "b", "c"]})
@@ -100,7 +100,12 @@ def test_versions_are_listed_shown_promoted_and_rolled_back(
     # promotions reach the topic and the audit log
     assert f"{one} serves from now on" in told("promote", one, *store)
     assert f"{one} serves already" in told("promote", one, *store)
+    assert re.search(rf"^{one} +serves ", told("list"), re.MULTILINE)
+    assert "pinned" in told("promote", one, *store, "--pin")
+    assert versions(load()).is_pinned
+    assert re.search(rf"^{one} +pinned ", told("list"), re.MULTILINE)
     told("promote", two, *store, "--reason", "lower loss")
+    assert not versions(load()).is_pinned
     told("promote", three, *store)
     assert versions(load()).protected == {three, two}
     listed = json.loads(told("list", "--json"))
@@ -123,7 +128,7 @@ def test_versions_are_listed_shown_promoted_and_rolled_back(
     assert (shown["version"], shown["metrics"], shown["serves"]["detail"]) == (one, {"loss": 6.5}, "worse")
     text = told("show", *store)
     assert re.search(rf"^version +{one}$", text, re.MULTILINE)
-    assert re.search(r"^serves +since .*Z, rillet models: worse$", text, re.MULTILINE)
+    assert re.search(r"^serves +pinned since .*Z, rillet models: worse$", text, re.MULTILINE)
     assert re.search(r"^read to, knowledge\.interactions-0 +4,711$", text, re.MULTILINE)
     assert re.search(r"^ids of items +3$", text, re.MULTILINE)
     assert re.search(r"^vectors +float32 +\[3, 4\]$", text, re.MULTILINE)
@@ -131,9 +136,10 @@ def test_versions_are_listed_shown_promoted_and_rolled_back(
 
     assert [(each.action, each.subject, each.detail) for each in audited()] == [
         ("promotion", "embedding", f"{one}: by hand"),
-        ("promotion", "embedding", f"{two} instead of {one}: lower loss"),
-        ("promotion", "embedding", f"{three} instead of {two}: by hand"),
-        ("rollback", "embedding", f"{one}: worse"),
+        ("promotion", "embedding", f"{one}, pinned: by hand"),
+        ("promotion", "embedding", f"{two} after {one}: lower loss"),
+        ("promotion", "embedding", f"{three} after {two}: by hand"),
+        ("rollback", "embedding", f"{one}, pinned: worse"),
     ]
     assert {each.actor for each in audited()} == {"rillet models"}
 

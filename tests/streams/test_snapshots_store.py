@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 from schemas.snapshots import About, ArrayShape, Manifest, NextOffset
+from streams.commands.models import app
 from streams.errors import InputError
 from streams.snapshots import names, tensors
 from streams.snapshots.errors import SnapshotBrokenError, SnapshotMissingError, StoreUnreachableError
@@ -490,3 +491,12 @@ def test_a_version_that_goes_while_it_is_read_is_told(
     monkeypatch.setattr(SnapshotStore, "manifest", removed)
     with pytest.raises(SnapshotMissingError, match="there are: none"):
         store.read(version)
+
+
+def test_the_page_names_every_field_of_the_manifest_and_every_command() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "snapshots.md").read_text()
+    assert [name for name in Manifest.__struct_fields__ if f"`{name}`" not in page] == []
+    commands = [each.name or each.callback.__name__ for each in app.registered_commands if each.callback]
+    assert [name for name in commands if f"rillet models {name}" not in page] == []
+    settings = [f"snapshots.{name}" for name in SnapshotSettings.model_fields]
+    assert [name for name in settings if f"`{name}`" not in page] == []

@@ -141,3 +141,14 @@ def test_records_that_are_none_are_counted_and_change_nothing(key: bytes | None,
     versions = Versions()
     versions.hear(key, value)
     assert (versions.announced, versions.promoted, versions.n_foreign) == ({}, None, 1)
+
+
+def test_what_a_person_pins_stays_pinned_until_another_is_promoted(versions: Versions) -> None:
+    assert not versions.is_pinned
+    for version in (A, B):
+        promote(versions, version)
+    pinned = versions.rollback(actor="me", detail="by hand", time_ms=3, pinned=True)
+    hear(versions, VersionRecord.of(pinned), VersionRecord.of(announced(C)))
+    assert versions.is_pinned
+    promote(versions, C)
+    assert not versions.is_pinned
