@@ -231,7 +231,7 @@ class Hnsw:
 
     A removed item stays in the graph as a way to others and is never answered; the next one added takes its place,
     so memory is that of the most items held at once. Searches pass what is removed: ``compacted`` links afresh.
-    After a removal or a replacement the next ``put`` sorts the library's table of keys, some 25 ns for each item
+    After a removal or a replacement the next ``put`` sorts the library's table of keys, some 20 ns for each item
     held: put many at a time.
     """
 

@@ -1,12 +1,13 @@
-"""Recall and time of nearest items, searched all or through a graph: ``python tests/bench/ann.py``.
+"""Recall and time of nearest items, searched all or through a graph: ``python tests/bench/ann.py [sizes]``.
 
 Unit vectors of 64 components around 300 centres of uneven size, users near items. One table and one graph a
 precision grow from size to size; at each, batches of 64 users are searched by both in turn. Recall is against
 every item searched in single precision. The time is the thread's on a processor, except where two threads build
 and where numpy's BLAS has threads of its own: there it is the clock's. A size that would not end in time is left
-out, and said so.
+out, and said so. Sizes that are named are measured alone, and put beside what was measured of others before.
 """
 
+import json
 import os
 import resource
 import sys
@@ -22,7 +23,7 @@ from rich.progress import Progress
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from bench_result import write
+from bench_result import RESULTS, write
 
 from models.embed.index import Exact, Hnsw, Index, IndexSettings
 from models.embed.quantise import Precision
@@ -232,10 +233,10 @@ def rss_bytes() -> int:
 class Run:
     """Tables and graphs that grow together over the same items."""
 
-    def __init__(self, rng: np.random.Generator, progress: Progress) -> None:
+    def __init__(self, rng: np.random.Generator, most: int, progress: Progress) -> None:
         self.rng, self.progress, self.load = rng, progress, Load()
         self.began = time.perf_counter()
-        self.items = clustered(rng, SIZES[-1])
+        self.items = clustered(rng, most)
         self.tables = {p: Exact(D, p) for p in get_args(Precision)}
         self.graphs = {p: Hnsw(D, DEFAULT.model_copy(update={"precision": p})) for p in GRAPHS}
         self.latest_us = 100.0
@@ -263,6 +264,7 @@ class Run:
         if n == WORN:
             figures["worn_hnsw_f16"] = worn(items, self.rng, asked, self.progress)
         self.load.look()
+        figures["load_1min"] = round(os.getloadavg()[0], 2)
         exact, graph_ = figures["exact_f16"], figures["hnsw_f16"]["expansion_128"]
         for k in (20, 100):
             ratio = exact[f"top_{k}_us_per_user"] / graph_[f"top_{k}_us_per_user"]
@@ -286,14 +288,21 @@ class Run:
         return figures | of_graph(graph, asked, items, self.rng)
 
 
+def before() -> dict[str, Any]:
+    """What the last run measured, by size."""
+    figures = json.loads((RESULTS / "ann.json").read_text())["figures"]
+    return {name: of_size for name, of_size in figures.items() if name.startswith("items_")}
+
+
 def main() -> None:
     """Measure, write."""
     torch.set_num_threads(1)
+    sizes = sorted(map(int, sys.argv[1:])) or SIZES
+    measured, left_out = before() if sys.argv[1:] else {}, []
     with Progress() as progress:
-        run = Run(np.random.default_rng(1), progress)
+        run = Run(np.random.default_rng(1), sizes[-1], progress)
         run.load.look()
-        measured, left_out = {}, []
-        for n in progress.track(SIZES, description="sizes"):
+        for n in progress.track(sizes, description="sizes"):
             if run.would_end(n):
                 measured[f"items_{n}"] = run.of_size(n)
             else:
@@ -305,6 +314,7 @@ def main() -> None:
             "default": DEFAULT.model_dump(),
             "versions": {name: version(name) for name in ("usearch", "torch")},
             **measured,
+            "sizes_of_this_run": list(sizes),
             "left_out_for_time": left_out,
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "wall_s": round(time.perf_counter() - run.began),
