@@ -66,7 +66,7 @@ def index(request: pytest.FixtureRequest) -> Index:
     users=st.lists(VECTOR, max_size=6),
     k=st.integers(0, 12),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_an_exact_search_is_brute_force_with_ties_by_the_lower_index(
     name: str, known: dict[int, list[float]], users: list[list[float]], k: int
 ) -> None:
@@ -92,7 +92,7 @@ def test_an_exact_search_is_brute_force_with_ties_by_the_lower_index(
     ),
     user=VECTOR,
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_an_index_holds_what_was_put_and_not_removed(name: str, steps: list, user: list[float]) -> None:
     index, known = MAKERS[name](), {}
     for step, given_ in steps:
