@@ -77,8 +77,10 @@ class Path:
 
     @property
     def model_version(self) -> str:
-        """What ranks, and how much it has learned."""
-        return self.learning.model_version if self.learning else self._fixed_version
+        """What ranks, how much it has learned, and after a slash the embedding model, if there is one."""
+        ranking = self.learning.model_version if self.learning else self._fixed_version
+        embedding = self.knowledge.embedding
+        return f"{ranking}/{embedding.version}" if embedding and embedding.version else ranking
 
     def absorb(
         self,

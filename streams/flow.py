@@ -10,6 +10,7 @@
                                           ▼         └─► table quality (+ changelog), metrics.quality, now and then
                                      Path.serve ──────► recommendations.user
     catalog.*  ──► follower ──► KnowledgeBase
+    models.versions ──► follower ──► EmbeddingSwap ──► KnowledgeBase
     KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
 
 A fetch is acknowledged when all it caused is on the broker; only then may its offsets be committed.
@@ -20,7 +21,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from models.absorb import Absorbed
 from models.ingest import IngestCatalog
@@ -41,13 +42,16 @@ from streams.engine.membership import Membership
 from streams.engine.outbox import Outbox, Parcel
 from streams.engine.state import StateTable
 from streams.engine.transport import Fetched, RecordBatch, RecordBatchSchema
-from streams.errors import RilletError
+from streams.errors import RilletError, SettingsError
 from streams.explain.answer import Answerer
 from streams.follow import FollowedRecord, Follower
 from streams.model_metrics import ModelMetrics
 from streams.publish import Publisher, slate_record
 from streams.quality import QualityBook
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from streams.embedding import EmbeddingSwap
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +86,7 @@ class Flow:
         )
         self.quality = QualityBook(quality_table, settings.quality, self.outbox)
         self.acknowledger = Acknowledger([self.interest, quality_table], self.membership)
+        self.embedding = self._embedding()
         self.followers = self._followers()
         self.publisher = Publisher(
             self.path.knowledge, self.outbox, settings.publish, settings.topics.partitions, self.owns
@@ -205,9 +210,27 @@ class Flow:
             settings.publish.slate_length,
         )
 
+    def _embedding(self) -> "EmbeddingSwap | None":
+        if not self.settings.embed.enabled or self.path.knowledge.embedding is None:
+            return None
+        try:
+            from streams.embedding import EmbeddingSwap
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"embed.enabled needs a package that is not installed: {error.name}.",
+                fix="Install it, pip install 'rillet[embed]', or set embed.enabled to false.",
+            ) from error
+        return EmbeddingSwap(self.settings, self.path.knowledge, self._crash)
+
     def _followers(self) -> list[Follower]:
         consumer = self.settings.kafka.client_conf()
+        of_embedding = (
+            [Follower(consumer, [topics.VERSIONS], self.embedding.promoted.apply, self._crash)]
+            if self.embedding
+            else []
+        )
         return [
+            *of_embedding,
             Follower(consumer, [topics.ITEMS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.PROMOTIONS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.INTERACTIONS], self._apply_facts, self._crash),

@@ -41,6 +41,7 @@ from models.quality.settings import QualitySettings
 from models.rank.settings import RankSettings
 from models.retrieve.settings import RetrieveSettings
 from streams.errors import SettingsError
+from streams.snapshots.settings import SnapshotSettings
 
 if TYPE_CHECKING:
     from faust import SASLCredentials, SSLCredentials
@@ -302,6 +303,7 @@ class Settings(Section):
     rank: RankSettings = RankSettings()
     learn: LearnSettings = LearnSettings()
     embed: EmbedSettings = EmbedSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()
     quality: QualitySettings = QualitySettings()
     publish: PublishSettings = PublishSettings()
 

@@ -52,7 +52,7 @@ def run(settings: Settings) -> int:
     started = time.monotonic()
     warm_up(settings.path())
     log.info("kernels_ready seconds=%.1f", time.monotonic() - started)
-    _wait_for_broker(settings)
+    wait_for_broker(settings)
     flow = Flow(settings, _crash)
     health = Health(flow.missing, flow.refresh_gauges, flow.explain)
 
@@ -132,7 +132,8 @@ def _check_state_dir(path: Path) -> None:
         ) from error
 
 
-def _wait_for_broker(settings: Settings) -> None:
+def wait_for_broker(settings: Settings) -> None:
+    """Return when the broker answers and the topics are there."""
     while True:
         try:
             ping(settings.kafka.client_conf(), timeout_s=RETRY_S)

@@ -93,7 +93,7 @@ class OfPath:
         """See ``Recommender``: the embedding model."""
         source = self.path.knowledge.embedding
         if source and source.pupil:
-            source.model = source.pupil.fit()
+            source.model = source.pupil.fit() or source.model
 
     @property
     def _awaits_embedding(self) -> bool:

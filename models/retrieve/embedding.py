@@ -40,8 +40,8 @@ class Pupil(Protocol):
     def update(self, batch: Interactions) -> Model | None:
         """Learn; a new version where one is due."""
 
-    def fit(self) -> Model:
-        """Learn all that was kept in several passes."""
+    def fit(self) -> Model | None:
+        """Learn all that was kept in several passes, where that is done."""
 
     def describe(self, item: int, terms: I32) -> None:
         """These words describe the item."""
@@ -60,6 +60,8 @@ class Embedding:
         self.model: Model | None = None
         """What serves; may be replaced between two micro-batches."""
         self.pupil: Pupil | None = None
+        self.n_forgotten = 0
+        """Times that items were forgotten: what was made of indexes before may be of others by now."""
         self._encoded: tuple[Queries, Model, F32] | None = None
 
     @property
@@ -107,6 +109,7 @@ class Embedding:
 
     def forget(self, items: I32) -> None:
         """Drop all trace of these items."""
+        self.n_forgotten += 1
         if self.model:
             self.model.forget(items)
         if self.pupil:

@@ -57,13 +57,14 @@ def _die_with_parent() -> None:
 
 @dataclass
 class WorkerProcess:
-    """One ``rillet worker`` with its own state folder; its log is kept for the failure message."""
+    """One ``rillet worker``, or another command, with its own folder; its log is kept for the failure message."""
 
     bootstrap_servers: str
     app_id: str
     worker_id: str
     datadir: Path
     extra: dict[str, str] = field(default_factory=dict)
+    command: str = "worker"
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -84,7 +85,7 @@ class WorkerProcess:
         }
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", "from streams.cli import main; main()", "worker"],
+                [sys.executable, "-c", "from streams.cli import main; main()", self.command],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,0 +1,49 @@
+"""The trainer as a process: signals, a broker that is away, an end with an exit code."""
+
+import asyncio
+import logging
+import signal
+from typing import Any
+
+from streams.broker_log import BrokerLog
+from streams.errors import FAULT
+from streams.settings import Settings
+from streams.trainer import Trainer
+from streams.worker import wait_for_broker
+
+log = logging.getLogger("rillet")
+
+
+def run(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; the exit code is returned."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(BrokerLog(settings.kafka.bootstrap_servers))
+    wait_for_broker(settings)
+    return asyncio.run(_until_told(settings))
+
+
+async def _until_told(settings: Settings) -> int:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[BaseException | None] = loop.create_future()
+
+    def end(error: BaseException | None = None) -> None:
+        if not ended.done():
+            ended.set_result(error)
+
+    def failed(error: BaseException) -> None:
+        loop.call_soon_threadsafe(end, error)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    trainer = Trainer(settings, failed)
+    work = asyncio.create_task(trainer.run())
+    either: list[asyncio.Future[Any]] = [work, ended]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    error = ended.result() if ended.done() else work.exception()
+    work.cancel()
+    await asyncio.wait([work])
+    if error:
+        log.critical("trainer_stops: %s", error, exc_info=error)
+        return FAULT
+    return 0

@@ -1,0 +1,168 @@
+"""A trainer beside a worker on a real broker: what it learns serves, and killed it goes on where it was."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from chaos import WorkerProcess, wait_for
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, Producer, TopicPartition
+
+from schemas import topics
+from schemas.audit import AuditEntry
+from schemas.events import Browse
+from schemas.outputs import Slate
+from schemas.snapshots import Announced
+from streams.broker import KafkaBroker
+from streams.snapshots.settings import SnapshotSettings
+from streams.snapshots.store import SnapshotStore
+from streams.snapshots.versions import Versions
+
+pytest.importorskip("torch")
+
+N, STEPS = 40, 6
+"""Shoppers look at six neighbours in a ring of forty items: five examples each."""
+SMALL = {
+    "RILLET_EMBED__ENABLED": "true",
+    "RILLET_EMBED__DIM": "16",
+    "RILLET_EMBED__LENGTH": "4",
+    "RILLET_EMBED__BATCH_SIZE": "64",
+    "RILLET_EMBED__ONLINE_RATE": "0.01",
+    "RILLET_EMBED__MIN_COUNT": "1",
+    "RILLET_EMBED__SNAPSHOT_S": "2",
+    "RILLET_EMBED__JURY_SHARE": "0",
+    "RILLET_RANK__FILTER_VIEWED": "false",
+}
+
+
+def rounds(n_users: int, name: str) -> Iterator[Browse]:
+    """Side by side, so that a user's events are a while apart in the topic."""
+    now_ms = int(time.time() * 1000)
+    for step in range(STEPS):
+        for user in range(n_users):
+            yield browse(f"{name}-{user}", (7 * user + step) % N, now_ms + 1_000 * step)
+
+
+def browse(user: str, item: int, time_ms: int) -> Browse:
+    return Browse(event_id=f"{user} {item} {time_ms}", user_id=user, time_ms=time_ms, item_id=f"i{item}")
+
+
+class Shop:
+    def __init__(self, servers: str) -> None:
+        self._servers = servers
+        self._producer = Producer(
+            {"bootstrap.servers": servers, "partitioner": "murmur2_random", "linger.ms": 1, "log_level": 0}
+        )
+
+    def send(self, events: Iterator[Browse] | Sequence[Browse]) -> None:
+        for event in events:
+            self._producer.produce(
+                topics.BROWSE, msgspec.json.encode(event), event.user_id.encode(), timestamp=event.time_ms
+            )
+            self._producer.poll(0)
+        assert self._producer.flush(30) == 0
+
+    def slate_of(self, event: Browse) -> Slate:
+        """That a new event causes."""
+        reader = Consumer({"bootstrap.servers": self._servers, "group.id": "reader"})
+        partitions = reader.list_topics(topics.SLATES, timeout=10).topics[topics.SLATES].partitions
+        reader.assign([TopicPartition(topics.SLATES, p, OFFSET_END) for p in partitions])
+        reader.consume(1, 1.0)
+        self.send([event])
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for message in reader.consume(100, 0.1):
+                if not message.error():
+                    slate = msgspec.json.decode(message.value(), type=Slate)
+                    if slate.event_id == event.event_id:
+                        reader.close()
+                        return slate
+        raise AssertionError("no slate came")
+
+
+def read(servers: str, topic: str) -> list[tuple[bytes | None, bytes | None]]:
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "all", "enable.partition.eof": True})
+    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
+    records, ended = [], 0
+    while ended < len(partitions):
+        for message in consumer.consume(1_000, 0.2):
+            if message.error():
+                ended += 1
+            else:
+                records.append((message.key(), message.value()))
+    consumer.close()
+    return records
+
+
+def versions(servers: str) -> Versions:
+    found = Versions()
+    for key, value in read(servers, topics.VERSIONS):
+        found.hear(key, value)
+    return found
+
+
+def newest(servers: str) -> Announced | None:
+    return next(iter(versions(servers).newest_first()), None)
+
+
+def learned(servers: str, n_examples: int) -> Callable[[], Announced | None]:
+    """The newest version once it has learned as many examples."""
+
+    def found() -> Announced | None:
+        announced = newest(servers)
+        return announced if announced and announced.metrics["n_examples"] >= n_examples else None
+
+    return found
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(400)
+def test_what_the_trainer_learns_serves_and_a_kill_counts_nothing_twice(
+    own_kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    servers, shop = own_kafka.bootstrap_servers, Shop(own_kafka.bootstrap_servers)
+    url = str(tmp_path / "models")
+    extra = {**SMALL, "RILLET_SNAPSHOTS__URL": url}
+    for name in ("worker", "trainer"):
+        (tmp_path / name).mkdir()
+    worker = WorkerProcess(servers, "shop", "one", tmp_path / "worker", extra)
+    trainer = WorkerProcess(servers, "shop", "trainer", tmp_path / "trainer", extra, "trainer")
+    with worker.start(), trainer.start():
+        wait_for(worker.ready, "the worker is ready", worker=worker)
+        shop.send(rounds(1_000, "first"))
+        first = wait_for(learned(servers, 5_000), "a version of all that was sent", worker=trainer)
+        assert first.metrics["n_examples"] == 5_000
+        assert first.metrics["loss"] < 3.0  # of forty items alike: log 40 = 3.7
+
+        now_ms = int(time.time() * 1000)
+        wait_for(lambda: serves(shop, servers, now_ms), "the promoted version serves", worker=worker)
+        slate = shop.slate_of(browse("new", 11, now_ms))
+        assert "i12" in [item.item_id for item in slate.items[:3]]
+        said = {reason.source for item in slate.items for reason in item.reasons}
+        assert "embedding" in said
+
+        trainer.kill()
+        shop.send(rounds(300, "second"))
+        trainer.start()
+        again = wait_for(learned(servers, 6_500), "it has learned the rest", worker=trainer)
+        assert again.metrics["n_examples"] == 6_500, "each once"
+        assert again.parent is not None
+        assert trainer.stop() == 0
+        assert worker.stop() == 0
+
+    store = SnapshotStore(SnapshotSettings(url=url))
+    snapshot = store.read(again.version, again.checksum)
+    assert sorted(snapshot.names["items"]) == sorted(f"i{item}" for item in range(N))
+    read_to = {each.partition: each.offset for each in snapshot.manifest.offsets}
+    assert sum(read_to.values()) == len(read(servers, topics.INTERACTIONS))
+    entries = [msgspec.json.decode(value or b"", type=AuditEntry) for _, value in read(servers, topics.AUDIT)]
+    assert {each.action for each in entries if each.actor == "rillet trainer"} == {"promotion"}
+
+
+def serves(shop: Shop, servers: str, now_ms: int) -> bool:
+    """Whether a slate names the version that is promoted."""
+    promoted = versions(servers).promoted
+    slate = shop.slate_of(browse(f"probe {time.monotonic()}", 3, now_ms))  # of one event comes no example
+    return promoted is not None and slate.model_version.endswith(f"/{promoted.version}")
