@@ -100,7 +100,7 @@ class Learner:
         self._tower.describe(item, terms)
 
     def observe(self, batch: Interactions, *, learn: bool = True) -> None:
-        """Take n interactions in; with ``learn``, test and learn whenever ``batch_size`` examples have come.
+        """Take n interactions in; with ``learn``, test and learn whenever ``online_batch`` examples have come.
 
         Without, examples are only kept for ``fit``.
         """
@@ -115,7 +115,7 @@ class Learner:
             self._replay.push(examples)
             return
         self._waiting.append(examples)
-        size = self.settings.batch_size
+        size = self.settings.online_batch
         while sum(len(e.item) for e in self._waiting) >= size:
             waiting = _joined(self._waiting)
             self._waiting = [waiting.of(slice(size, None))]

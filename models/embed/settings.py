@@ -53,11 +53,15 @@ class EmbedSettings(BaseModel):
         True, description="whether an interaction with the very item of the one before is an example"
     )
 
-    batch_size: int = Field(
-        512, ge=2, le=65_536, description="examples a step when fitting, fresh ones when online"
+    batch_size: int = Field(512, ge=2, le=65_536, description="examples a step when fitting")
+    online_batch: int = Field(
+        128,
+        ge=2,
+        le=65_536,
+        description="fresh examples a step when learning online, tested before they are learned",
     )
     rate: float = Field(0.01, gt=0.0, le=1.0, description="highest step size of Adam when fitting")
-    online_rate: float = Field(5e-4, gt=0.0, le=1.0, description="step size of Adam when learning online")
+    online_rate: float = Field(5e-3, gt=0.0, le=1.0, description="step size of Adam when learning online")
     weight_decay: float = Field(1e-5, ge=0.0, le=1.0, description="decoupled weight decay (AdamW, ICLR 2019)")
     clip: float = Field(5.0, gt=0.0, le=1_000.0, description="largest norm of a step's gradient")
     dropout: Share = Field(

@@ -22,6 +22,7 @@ SMALL = EmbedSettings(
     length=4,
     n_negatives=32,
     batch_size=64,
+    online_batch=64,
     rate=0.01,
     online_rate=0.01,
     dropout=0.0,
