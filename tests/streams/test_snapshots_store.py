@@ -353,6 +353,7 @@ KILLED = """
 import os, sys
 import numpy as np
 from schemas.snapshots import About
+from streams.snapshots import place
 from streams.snapshots.place import Place
 from streams.snapshots.settings import SnapshotSettings
 from streams.snapshots.store import Part, SnapshotStore
@@ -364,13 +365,14 @@ def killed(*arguments):
     n_left -= 1
     return write(*arguments)
 Place.write = killed
+place._sync = lambda _: os._exit(9)
 store = SnapshotStore(SnapshotSettings(url=sys.argv[1]), lambda: int(sys.argv[3]))
 model = Part({"vectors": np.zeros((5, 4), np.float32)}, {"items": list("abcde")})
 store.write(model, About(model="embedding", features=2, settings={}))
 """
 
 
-@pytest.mark.parametrize("n_files", [0, 1, 2])
+@pytest.mark.parametrize("n_files", [0, 1, 2, 3])
 def test_a_writer_killed_between_files_leaves_nothing_for_readers_and_goes_later(
     tmp_path: Path, clock: Clock, n_files: int
 ) -> None:
