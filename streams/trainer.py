@@ -25,7 +25,6 @@ from models.embed.inference import Inference
 from models.embed.jury import Jury
 from models.embed.learner import Learner
 from models.embed.portable import abroad, at_home, state_abroad, state_at_home
-from models.embed.table import Arrays
 from models.ingest import IngestCatalog
 from models.knowledge import facts as knowledge_facts
 from models.knowledge.base import KnowledgeBase
@@ -39,6 +38,7 @@ from streams.engine.outbox import Outbox
 from streams.follow import FollowedRecord, Follower
 from streams.settings import Settings
 from streams.snapshots.decide import audit_entry
+from streams.snapshots.errors import SnapshotError
 from streams.snapshots.store import Part, SnapshotStore
 from streams.snapshots.versions import VersionRecord, Versions
 
@@ -137,23 +137,27 @@ class Trainer:
         await follower.caught_up
 
     async def _resume(self) -> None:
-        """Go on from the newest snapshot that was announced, if it is one of these settings."""
-        for announced in self.versions.newest_first()[:1]:
-            manifest = await asyncio.to_thread(self.store.manifest, announced.version)
-            if manifest.settings != self._model_settings() or manifest.features != VERSION:
-                log.warning("snapshot_of_other_settings version=%s: learning starts afresh", manifest.version)
+        """Go on from the newest snapshot that can be read and is of these settings."""
+        for announced in self.versions.newest_first():
+            try:
+                manifest = await asyncio.to_thread(self.store.manifest, announced.version)
+                part = await asyncio.to_thread(self.store.read_trainer, announced.version)
+            except SnapshotError as error:
+                log.warning("snapshot_passed_over version=%s: %s", announced.version, error)
+                continue
+            if part and manifest.settings == self._model_settings() and manifest.features == VERSION:
+                self._go_on(manifest, part)
                 return
-            part = await asyncio.to_thread(self.store.read_trainer, announced.version)
-            if part is None:
-                return
-            names = {name: list(words) for name, words in part.names.items()}
-            for place in names.pop(LEARNED_TO):
-                topic, partition, offset = place.split(" ")
-                self.knowledge.learned_to[topic, int(partition)] = int(offset)
-            arrays: Arrays = dict(part.arrays)
-            self.learner.load(state_at_home(arrays, names, self.knowledge.vocabularies))
-            self._next = {(each.topic, each.partition): each.offset for each in manifest.offsets}
-            self._parent, self._told_at = manifest.version, self.learner.n_examples
+            log.warning("snapshot_of_other_settings version=%s", manifest.version)
+
+    def _go_on(self, manifest: Manifest, part: Part) -> None:
+        names = {name: list(words) for name, words in part.names.items()}
+        for place in names.pop(LEARNED_TO):
+            topic, partition, offset = place.split(" ")
+            self.knowledge.learned_to[topic, int(partition)] = int(offset)
+        self.learner.load(state_at_home(dict(part.arrays), names, self.knowledge.vocabularies))
+        self._next = {(each.topic, each.partition): each.offset for each in manifest.offsets}
+        self._parent, self._told_at = manifest.version, self.learner.n_examples
 
     def _hear_versions(self, records: Sequence[FollowedRecord]) -> None:
         for record in records:
