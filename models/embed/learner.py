@@ -123,24 +123,16 @@ class Learner:
 
     def fit(self, on_epoch: Callable[[Epoch], None] | None = None) -> None:
         """Learn what is kept in several passes, until what is newest is foretold no better; that is learned last."""
-        n, s = len(self._replay), self.settings
-        n_held = int(n * s.held_out)
-        n_epochs = max(s.epochs, 1)
+        s = self.settings
+        n_held = int(len(self._replay) * s.held_out)
         best, best_mrr, waited = self._values(), -1.0, 0
-        for epoch in range(n_epochs):
-            losses, n_read = [], 0
-            batches = self._batches(n_held, n)
-            for i, ages in enumerate(batches):
-                examples = self._replay.of(ages)
-                rate = s.rate * schedule((epoch + i / len(batches)) / n_epochs, s.warm_up)
-                losses.append(self._learn(examples, rate))
-                n_read += len(examples.item)
-            hit_rate, mrr = self._judge(self._replay.of(np.arange(min(n_held, MAX_JUDGED))))
+        for number in range(1, s.epochs + 1):
+            epoch = self._pass(number, n_held)
             if on_epoch:
-                on_epoch(Epoch(epoch + 1, n_read, float(np.mean(losses)) if losses else nan, hit_rate, mrr))
-            waited = waited + 1 if mrr <= best_mrr else 0
+                on_epoch(epoch)
+            waited = waited + 1 if epoch.mrr <= best_mrr else 0
             if waited == 0:
-                best, best_mrr = self._values(), mrr
+                best, best_mrr = self._values(), epoch.mrr
             if waited == s.patience:
                 break
         if best_mrr >= 0.0:
@@ -205,6 +197,17 @@ class Learner:
                     for key, moment in moments.items()
                 }
         self.n_examples, self._loss = int(state["learner"][0]), float(state["learner"][1])
+
+    def _pass(self, number: int, n_held: int) -> Epoch:
+        """Read all that is kept but the newest ``n_held``, which judge it."""
+        batches, losses, n_read = self._batches(n_held, len(self._replay)), [], 0
+        for i, ages in enumerate(batches):
+            done = (number - 1 + i / len(batches)) / self.settings.epochs
+            examples = self._replay.of(ages)
+            losses.append(self._learn(examples, self.settings.rate * schedule(done, self.settings.warm_up)))
+            n_read += len(examples.item)
+        hit_rate, mrr = self._judge(self._replay.of(np.arange(min(n_held, MAX_JUDGED))))
+        return Epoch(number, n_read, float(np.mean(losses)) if losses else nan, hit_rate, mrr)
 
     def _online(self, fresh: Examples) -> None:
         self._replay.push(fresh)

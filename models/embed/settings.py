@@ -86,7 +86,7 @@ class EmbedSettings(BaseModel):
     )
     replay_share: Share = Field(0.5, description="share of an online step's examples that are replayed ones")
 
-    epochs: int = Field(8, ge=1, le=1_000, description="passes over the replay buffer when fitting, at most")
+    epochs: int = Field(6, ge=1, le=1_000, description="passes over the replay buffer when fitting, at most")
     patience: int = Field(2, ge=1, le=1_000, description="epochs without a better MRR@20 until fitting stops")
     held_out: Share = Field(0.02, description="newest share of the buffer that decides when fitting stops")
     warm_up: Share = Field(

@@ -1,0 +1,54 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.embed.replay import Replay
+from models.embed.sequences import Examples, Sequences
+
+CAPACITY = 10
+N_ITEMS = 6
+
+
+def examples(pasts: list[list[int]], targets: list[int]) -> Examples:
+    n = len(targets)
+    items = np.full((n, 3), -1, np.int32)
+    for row, past in zip(items, pasts, strict=True):
+        row[: len(past)] = past
+    age_s = np.where(items >= 0, items * 10.0, 0.0).astype(np.float32)
+    evidence = np.where(items >= 0, 1 + items % 4, 0).astype(np.uint8)
+    none = np.full(n, -1, np.int32)
+    return Examples(
+        Sequences(items, age_s, evidence, none, none), np.array(targets, np.int32), np.ones(n, np.uint8)
+    )
+
+
+item = st.integers(0, N_ITEMS - 1)
+example = st.tuples(st.lists(item, min_size=1, max_size=3, unique=True), item)
+
+
+@given(
+    st.lists(st.tuples(st.lists(example, max_size=14), st.sets(item, max_size=2)), max_size=6),
+)
+@settings(max_examples=100, deadline=None)
+def test_it_holds_the_newest_less_what_was_forgotten(rounds) -> None:
+    replay, expected = Replay(CAPACITY, 3, N_ITEMS), []
+    for pushed, forgotten in rounds:
+        replay.push(examples([past for past, _ in pushed], [target for _, target in pushed]))
+        expected = [*expected, *pushed][-CAPACITY:]
+        replay.forget(np.array(sorted(forgotten), np.int32))
+        left = [([i for i in past if i not in forgotten], target) for past, target in expected]
+        expected = [(past, -1 if target in forgotten or not past else target) for past, target in left]
+    assert len(replay) == len(expected)
+    found = replay.of(np.arange(len(replay)))
+    held = [(past, target) for past, target in reversed(expected) if target >= 0]
+    wanted = examples([past for past, _ in held], [target for _, target in held])
+    for a, b in zip((*found.sequences, found.item), (*wanted.sequences, wanted.item), strict=True):
+        np.testing.assert_array_equal(a, b)
+    targets = [target for _, target in expected if target >= 0]
+    assert replay.counts.tolist() == np.bincount(targets, minlength=N_ITEMS).tolist()
+
+
+def test_lengths_are_those_of_the_pasts() -> None:
+    replay = Replay(CAPACITY, 3, N_ITEMS)
+    replay.push(examples([[1], [1, 2, 3]], [4, 5]))
+    assert replay.lengths(np.array([0, 1])).tolist() == [3, 1]
