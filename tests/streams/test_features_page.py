@@ -17,5 +17,5 @@ def test_the_page_names_every_column_with_its_meaning_and_the_version() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| (.+) \|$", page(), re.MULTILINE)
     assert [name for name, _ in rows] == [*(f"SOURCE.{column}" for column in OF_SOURCE), *feature_names([])]
     assert all(meaning.strip() for _, meaning in rows)
-    # Seven sources by default: 7 * 6 columns of sources, 7 of the item, 15 of the pair, 10 of the moment.
-    assert f"74 columns, version {VERSION}." in page()
+    # Eight sources by default: 8 * 6 columns of sources, 7 of the item, 16 of the pair, 10 of the moment.
+    assert f"81 columns, version {VERSION}." in page()
