@@ -161,7 +161,9 @@ def test_what_is_worth_more_pulls_more(interactions: Make, attributes: MakeAttri
         found = learner(attributes, kind_power=kind_power, held_out=0.0)
         for user in range(200):
             kind, item = (Kind.PURCHASE, 1) if user % 2 else (Kind.VIEW, 2)
-            found.observe(interactions([(user + 1, 0, 0.0), (user + 1, user // 2 % 20 + 10, 1.0)]), learn=False)
+            found.observe(
+                interactions([(user + 1, 0, 0.0), (user + 1, user // 2 % 20 + 10, 1.0)]), learn=False
+            )
             found.observe(interactions([(user + 1, item, 2.0)], kind), learn=False)
         found.fit()
         inference = Inference(found.export(), found.settings, "cpu")
