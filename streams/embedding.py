@@ -14,11 +14,14 @@ from models.knowledge.base import KnowledgeBase
 from models.rank.features import VERSION
 from schemas.snapshots import Manifest
 from streams.settings import Settings
+from streams.snapshots.errors import SnapshotBrokenError
 from streams.snapshots.follow import PromotedModel
 from streams.snapshots.store import Snapshot, SnapshotStore
 
 log = logging.getLogger(__name__)
 
+UNFIT: Final = (KeyError, RuntimeError, TypeError, ValueError)
+"""What torch and numpy raise where arrays are missing or of other shapes than the settings tell."""
 THREADS: Final = 1
 """Of torch: a worker computes on one core."""
 
@@ -32,9 +35,20 @@ class EmbeddingSwap:
         torch.set_num_threads(THREADS)
         self._settings, self._knowledge, self._on_failure = settings, knowledge, on_failure
         self.promoted = PromotedModel(SnapshotStore(settings.snapshots), self._serve, on_failure)
+        self.n_unfit = 0
+        """Snapshots that were whole, and not of such a model."""
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def n_refused(self) -> int:
+        """Promotions that were not followed."""
+        return self.promoted.n_broken + self.n_unfit
+
     def _serve(self, manifest: Manifest, snapshot: Snapshot) -> None:
+        if manifest.features != VERSION:
+            raise SnapshotBrokenError.of(
+                f"snapshot {manifest.version}", f"version {VERSION} of the features", str(manifest.features)
+            )
         if self._task:
             self._task.cancel()
         self._task = asyncio.get_running_loop().create_task(self._swap(manifest, snapshot))
@@ -42,9 +56,6 @@ class EmbeddingSwap:
     async def _swap(self, manifest: Manifest, snapshot: Snapshot) -> None:
         source = self._knowledge.embedding
         if source is None:
-            return
-        if manifest.features != VERSION:
-            log.error("snapshot_of_other_features version=%s: what serves goes on", manifest.version)
             return
         try:
             while True:
@@ -54,6 +65,11 @@ class EmbeddingSwap:
                     break
             source.model = serving
             log.info("embedding_swapped version=%s items=%d", manifest.version, len(snapshot.names["items"]))
+        except UNFIT as error:
+            self.n_unfit += 1
+            log.error(
+                "snapshot_unfit version=%s serving=%s error=%s", manifest.version, source.version, error
+            )
         except Exception as error:  # a task has no one to raise to
             self._on_failure(error)
 

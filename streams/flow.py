@@ -296,6 +296,11 @@ class Flow:
         metrics.OUTBOX.set(len(self.outbox))
         metrics.ITEMS.set(len(self.path.knowledge.vocabularies.items))
         metrics.BUILD.labels(version("rillet"), self.path.model).set(1)
+        if self.embedding:
+            metrics.EMBEDDING_REFUSED.set(self.embedding.n_refused)
+        if (embedding := self.path.knowledge.embedding) and embedding.version:
+            metrics.EMBEDDING.clear()
+            metrics.EMBEDDING.labels(embedding.version).set(1)
         if self.path.learning:
             metrics.MODEL_FOREIGN.set(self.path.learning.ledger.n_foreign)
         for source in self.path.knowledge.sources:

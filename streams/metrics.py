@@ -115,6 +115,12 @@ OUTCOMES = Counter(
     "What came of slates, by kind of interaction; impressions are slates seen.",
     ["kind"],
 )
+EMBEDDING = Gauge(
+    "rillet_embedding_info", "1 for the version of the embedding model that serves.", ["version"]
+)
+EMBEDDING_REFUSED = Gauge(
+    "rillet_embedding_refused", "Promoted versions that were broken, missing or of another model."
+)
 BUILD = Gauge("rillet_build_info", "Constant 1.", ["version", "model_version"])
 
 
