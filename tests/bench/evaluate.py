@@ -4,9 +4,10 @@ Parts, each with a result of its own: ``prequential`` (test-then-learn, the seco
 literature's protocol), ``alone`` (the same with the other sources one at a time), ``freshness`` (test-then-learn,
 knowledge updated each event, minute, hour, day, never), ``learned`` (test-then-learn, the learned ranking against
 tuned fixed weights and single sources, paired), ``learned_sessions`` (the same by the literature's protocol),
-``scorer_freshness`` (the parameters of the scorer served each event, minute, hour, day, never). Weights are found on
-the first half, or on the last part of the training sessions, by ``rillet tune``; never on what is counted.
-``prequential:serenade`` does one log again. Parts without ``learned`` in their name hold the weights fixed.
+``embedding`` and ``embedding_sessions`` (the same protocols, with the embedding model among the sources or not, weights
+learned from the defaults), ``scorer_freshness`` (the parameters of the scorer served each event, minute, hour, day,
+never). Weights are found on the first half, or on the last part of the training sessions, by ``rillet tune``; never on
+what is counted. ``prequential:serenade`` does one log again. Other parts hold the weights fixed.
 """
 
 import json
@@ -60,6 +61,15 @@ ROOM = ["--set=retrieve.session_knn.n_sessions=262144"]
 
 
 FIXED = ["--set=learn.enabled=false"]
+
+EMBED = [
+    "--set=embed.enabled=true",
+    "--set=embed.epochs=3",
+    "--set=embed.min_count=1",
+    "--set=embed.max_users=262144",
+    "--set=embed.replay=1048576",
+]
+"""Room for all examples of Diginetica; three passes, for each takes minutes."""
 
 SINGLE = ("session_knn", "covisitation", "recent")
 """Sources that the learned ranking is held against."""
@@ -211,6 +221,39 @@ def learned_sessions(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
     return figures
 
 
+def embedding(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """The learned ranking with the embedding model, learned as the log goes by, and without."""
+    logs = {name: ["--repeats", "--from=0.5", "--batch=8", DATA / file] for name, file in LOGS.items()}
+    return _with_embedding("embedding", folder, logs, only)
+
+
+def embedding_sessions(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """By sessions, nothing learned in the test."""
+    protocol = ["--protocol=sessions", *ROOM]
+    logs = {
+        name: [*protocol, "--train", DATA / train, "--test", DATA / test]
+        for name, (train, test, _) in SPLITS.items()
+    }
+    return _with_embedding("embedding_sessions", folder, logs, only)
+
+
+def _with_embedding(
+    part: str, folder: Path, logs: dict[str, list[Any]], only: Sequence[str]
+) -> dict[str, Any]:
+    file, without = RESULTS / f"evaluate_{part}.json", folder / "without.toml"
+    figures = json.loads(file.read_text())["figures"] if only and file.exists() else {}
+    without.write_text("retrieve.embedding.enabled = false\n")
+    for name, log in logs.items():
+        if only and name not in only:
+            continue
+        print(part, name, flush=True)
+        options = [*EMBED, "--set=retrieve.recent.current=true", "--no-baselines", f"--compare={without}"]
+        found = paired(evaluated(*log, "--mapping", name, *KEEP, *options))
+        figures[name] = {**found, "settings": [option.removeprefix("--set=") for option in EMBED]}
+        print(figures[name], flush=True)
+    return figures
+
+
 def paired(result: Evaluation) -> dict[str, Any]:
     """HR@20 and MRR@20 in percent, and how much the learned ranking is above each other one, with intervals."""
     rows = summary(result)
@@ -335,6 +378,8 @@ PARTS = {
     "freshness": freshness,
     "learned": learned,
     "learned_sessions": learned_sessions,
+    "embedding": embedding,
+    "embedding_sessions": embedding_sessions,
     "scorer_freshness": scorer_freshness,
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from chaos import WorkerProcess, wait_for
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from topic_content import all_of
 from typer.testing import CliRunner
 
 from models.evaluate.prequential import wanted
@@ -25,7 +26,6 @@ from schemas.metrics import ModelReport
 from schemas.outputs import Slate
 from streams.broker import KafkaBroker, kafka
 from streams.commands import model
-from streams.follow import FollowedRecord
 from streams.log import read_log
 from streams.settings import Settings
 
@@ -135,21 +135,6 @@ def ranks(servers: str, folder: Path, events: Sequence[AnyEvent], *names: str) -
             n_views = worker.metrics()['rillet_outcomes_total{kind="view"}']
             assert n_views > 0.6 * len(shop.reciprocal_ranks) / len(names), "each worker learns"
     return np.array(shop.reciprocal_ranks[len(shop.reciprocal_ranks) // 2 :])
-
-
-def all_of(servers: str, topic: str) -> list[FollowedRecord]:
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "all", "enable.partition.eof": True})
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
-    records, ended = [], 0
-    while ended < len(partitions):
-        for message in consumer.consume(1_000, 0.2):
-            if message.error():
-                ended += 1
-            else:
-                records.append(FollowedRecord.of(message))
-    consumer.close()
-    return records
 
 
 def summed(servers: str) -> Learning:

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from chaos import WorkerProcess, wait_for
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
+from topic_content import all_of
 
 from schemas import topics
 from schemas.audit import AuditEntry
@@ -81,25 +82,10 @@ class Shop:
         raise AssertionError("no slate came")
 
 
-def read(servers: str, topic: str) -> list[tuple[bytes | None, bytes | None]]:
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "all", "enable.partition.eof": True})
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
-    records, ended = [], 0
-    while ended < len(partitions):
-        for message in consumer.consume(1_000, 0.2):
-            if message.error():
-                ended += 1
-            else:
-                records.append((message.key(), message.value()))
-    consumer.close()
-    return records
-
-
 def versions(servers: str) -> Versions:
     found = Versions()
-    for key, value in read(servers, topics.VERSIONS):
-        found.hear(key, value)
+    for record in all_of(servers, topics.VERSIONS):
+        found.hear(record.key, record.value)
     return found
 
 
@@ -156,8 +142,10 @@ def test_what_the_trainer_learns_serves_and_a_kill_counts_nothing_twice(
     snapshot = store.read(again.version, again.checksum)
     assert sorted(snapshot.names["items"]) == sorted(f"i{item}" for item in range(N))
     read_to = {each.partition: each.offset for each in snapshot.manifest.offsets}
-    assert sum(read_to.values()) == len(read(servers, topics.INTERACTIONS))
-    entries = [msgspec.json.decode(value or b"", type=AuditEntry) for _, value in read(servers, topics.AUDIT)]
+    assert sum(read_to.values()) == len(all_of(servers, topics.INTERACTIONS))
+    entries = [
+        msgspec.json.decode(each.value or b"", type=AuditEntry) for each in all_of(servers, topics.AUDIT)
+    ]
     assert {each.action for each in entries if each.actor == "rillet trainer"} == {"promotion"}
 
 
