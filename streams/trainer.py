@@ -22,7 +22,7 @@ import msgspec
 
 from models.embed.gate import Decision, GateSettings, should_promote, should_roll_back
 from models.embed.inference import Inference
-from models.embed.jury import Jury
+from models.embed.jury import Jury, gain
 from models.embed.learner import Learner
 from models.embed.portable import abroad, at_home, state_abroad, state_at_home
 from models.ingest import IngestCatalog
@@ -111,19 +111,18 @@ class Trainer:
             outbox.close()
 
     async def _start(self) -> None:
-        await self._follow([topics.VERSIONS], self._hear_versions)
+        await self._follow([topics.VERSIONS], self._hear_versions).caught_up
         await self._resume()
-        await self._follow([topics.ITEMS], self._apply_catalogue)
-        await self._follow([topics.INTERACTIONS], self._learn, self._next)
+        await self._follow([topics.ITEMS], self._apply_catalogue).caught_up
+        self._follow([topics.INTERACTIONS], self._learn, self._next)
         log.info("trainer_started examples=%d from=%s", self.learner.n_examples, self._parent)
 
-    async def _follow(
+    def _follow(
         self,
         names: Sequence[str],
         apply: Callable[[Sequence[FollowedRecord]], None],
         starts: dict[tuple[str, int], int] | None = None,
-    ) -> None:
-        """Follow topics, and return when all that was there is applied."""
+    ) -> Follower:
         follower = Follower(
             self._settings.kafka.client_conf(),
             names,
@@ -134,7 +133,7 @@ class Trainer:
         )
         self._followers.append(follower)
         follower.start()
-        await follower.caught_up
+        return follower
 
     async def _resume(self) -> None:
         """Go on from the newest snapshot that can be read and is of these settings."""
@@ -183,11 +182,11 @@ class Trainer:
         manifest = await asyncio.to_thread(self.store.write, model, about, trainer)
         self._parent = manifest.version
         self._announce(outbox, await asyncio.to_thread(self.store.announcement, manifest.version))
-        self._decide(outbox, manifest.version, candidate, should_promote(gains, GateSettings()))
+        await self._decide(outbox, manifest.version, candidate, should_promote(gains, GateSettings()))
         await self._prune(outbox)
         return manifest
 
-    def _decide(self, outbox: Outbox, version: str, candidate: Inference, decision: Decision) -> None:
+    async def _decide(self, outbox: Outbox, version: str, candidate: Inference, decision: Decision) -> None:
         """Let the new version serve, or what serves go on, or what served before come back."""
         if self.versions.is_pinned:
             log.info("snapshot_waits version=%s: another one is pinned", version)
@@ -199,16 +198,17 @@ class Trainer:
             self._before, self._serving = self._serving, (version, candidate)
         else:
             log.warning("snapshot_held_back version=%s: %s", version, decision.reason)
-            self._roll_back(outbox)
+            await self._roll_back(outbox)
 
-    def _roll_back(self, outbox: Outbox) -> None:
+    async def _roll_back(self, outbox: Outbox) -> None:
         """Where even the version before is surely better than the one that serves."""
         promoted = self.versions.promoted
         if promoted is None or self._serving is None or self._before is None:
             return
         if promoted.version != self._serving[0] or promoted.previous[:1] != [self._before[0]]:
             return
-        decision = should_roll_back(self._jury.gain(self._before[1], self._serving[1]), GateSettings())
+        gains = await asyncio.to_thread(gain, self._jury.recent(), self._before[1], self._serving[1])
+        decision = should_roll_back(gains, GateSettings())
         if decision.yes:
             back = self.versions.rollback(actor=ACTOR, detail=decision.reason, time_ms=_now_ms())
             self._tell(outbox, back, "rollback")
@@ -245,7 +245,7 @@ class Trainer:
             snapshot = await asyncio.to_thread(self.store.read, promoted.version, promoted.checksum)
             exported = at_home(snapshot.arrays, snapshot.names, self.knowledge.vocabularies)
             self._serving = promoted.version, Inference(exported, self._settings.embed)
-        return self._jury.gain(candidate, self._serving[1])
+        return await asyncio.to_thread(gain, self._jury.recent(), candidate, self._serving[1])
 
     def _announce(self, outbox: Outbox, announced: Announced) -> None:
         record = VersionRecord.of(announced)

@@ -8,6 +8,7 @@ from models.embed.histories import Histories
 from models.embed.inference import Inference
 from models.embed.learner import ranks_of
 from models.embed.replay import Replay
+from models.embed.sequences import Examples
 from models.embed.settings import EmbedSettings
 from models.interest.settings import InterestSettings
 from models.learn.contest import Sums
@@ -35,16 +36,23 @@ class Jury:
             self._recent.push(self._histories.examples(_of(batch, ours)))
         return _of(batch, ~ours)
 
-    def gain(self, candidate: Inference, serving: Inference) -> Sums:
-        """Of the reciprocal rank of what was wanted, 0 beyond place 20, of a candidate over what serves."""
-        examples = self._recent.of(np.arange(len(self._recent)))
-        gained = [_reciprocal(ranks_of(inference, examples)) for inference in (candidate, serving)]
-        return Sums().plus(gained[0] - gained[1])
+    def recent(self) -> Examples:
+        """A copy of what is remembered."""
+        return self._recent.of(np.arange(len(self._recent)))
 
     def forget(self, items: I32) -> None:
         """These items' indexes are about to be given to others."""
         self._histories.forget(items)
         self._recent.forget(items)
+
+
+def gain(examples: Examples, candidate: Inference, serving: Inference) -> Sums:
+    """Of the reciprocal rank of what was wanted, 0 beyond place 20, of a candidate over what serves.
+
+    All items are ranked: of a large catalogue this takes a while.
+    """
+    gained = [_reciprocal(ranks_of(inference, examples)) for inference in (candidate, serving)]
+    return Sums().plus(gained[0] - gained[1])
 
 
 def _reciprocal(ranks: F64) -> F64:

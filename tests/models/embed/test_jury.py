@@ -5,7 +5,7 @@ import pytest
 
 from models.embed.exported import Exported
 from models.embed.inference import Inference
-from models.embed.jury import SHARES, Jury
+from models.embed.jury import SHARES, Jury, gain
 from models.embed.learner import Learner
 from models.embed.settings import EmbedSettings
 from models.interest.settings import InterestSettings
@@ -83,15 +83,15 @@ def versions(interactions: Make) -> tuple[Jury, Exported, Exported]:
 def test_it_prefers_what_has_learned_more(versions: tuple[Jury, Exported, Exported]) -> None:
     jury, little, much = versions
     worse, better = Inference(little, SMALL, "cpu"), Inference(much, SMALL, "cpu")
-    gain = jury.gain(better, worse)
-    assert gain.n == 512
-    assert gain.total / gain.n > 0.1
-    assert lower_bound(gain, 0.05) > 0.05
-    lost = jury.gain(worse, better)
-    assert lost.total == pytest.approx(-gain.total)
+    gained = gain(jury.recent(), better, worse)
+    assert gained.n == 512
+    assert gained.total / gained.n > 0.1
+    assert lower_bound(gained, 0.05) > 0.05
+    lost = gain(jury.recent(), worse, better)
+    assert lost.total == pytest.approx(-gained.total)
 
 
 def test_a_version_gains_nothing_over_itself(versions: tuple[Jury, Exported, Exported]) -> None:
     jury, _, much = versions
-    gain = jury.gain(Inference(much, SMALL, "cpu"), Inference(much, SMALL, "cpu"))
-    assert (gain.total, gain.squares) == (0.0, 0.0)
+    gained = gain(jury.recent(), Inference(much, SMALL, "cpu"), Inference(much, SMALL, "cpu"))
+    assert (gained.total, gained.squares) == (0.0, 0.0)
