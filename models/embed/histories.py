@@ -60,6 +60,7 @@ class Histories:
         items = np.full((n, self._length), -1, np.int32)
         age_s = np.zeros(items.shape, np.float32)
         evidence = np.zeros(items.shape, np.uint8)
+        stay_s = np.full(n, np.nan, np.float32)
         _follow(
             self._past,
             slot,
@@ -75,10 +76,11 @@ class Histories:
             items,
             age_s,
             evidence,
+            stay_s,
         )
         kept = np.flatnonzero((items[:, 0] >= 0) & (batch.item >= 0))
         sequences = Sequences(items[kept], age_s[kept], evidence[kept], batch.term[kept], batch.segment[kept])
-        return Examples(sequences, batch.item[kept], batch.kind[kept])
+        return Examples(sequences, batch.item[kept], batch.kind[kept], stay_s[kept])
 
     def forget(self, items: I32) -> None:
         """These items' indexes are about to be given to others."""
@@ -122,6 +124,7 @@ def _follow(
     items: I32,
     age_s: F32,
     evidence: U8,
+    stay_s: F32,
 ) -> None:
     for i in range(len(slot)):
         s = slot[i]
@@ -132,6 +135,8 @@ def _follow(
         at = past.n[s]
         while at > 0 and past.time_s[s, at - 1] > time_s[i]:
             at -= 1
+        if at > 0 and past.item[s, at - 1] >= 0 and time_s[i] - past.time_s[s, at - 1] <= idle_s:
+            stay_s[i] = time_s[i] - past.time_s[s, at - 1]
         _recall(past, s, at, time_s[i], idle_s, history, width, above, items[i], age_s[i], evidence[i])
         at = _room(past, s, at)
         if at >= 0:

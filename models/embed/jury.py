@@ -6,7 +6,7 @@ import numpy as np
 
 from models.embed.histories import Histories
 from models.embed.inference import Inference
-from models.embed.learner import ranks_of
+from models.embed.ranks import ranks_of
 from models.embed.replay import Replay
 from models.embed.sequences import Examples
 from models.embed.settings import EmbedSettings

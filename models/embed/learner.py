@@ -1,35 +1,35 @@
 """Learns the model from interactions as they come, testing before it learns, and from what it remembers of them."""
 
 from collections.abc import Callable, Sequence
-from math import cos, nan, pi
+from math import cos, nan, pi, sqrt
 from typing import Final, NamedTuple, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.embed.batcher import Batcher
+from models.embed.crew import Alone, Crew
 from models.embed.exported import Exported
 from models.embed.histories import Histories
 from models.embed.inference import Inference, device_of
-from models.embed.loss import contenders, sampled_softmax
-from models.embed.model import looked_up, reading_of, seeded
+from models.embed.model import seeded
+from models.embed.ranks import ranks_of
 from models.embed.replay import Replay
 from models.embed.sequences import Examples, Sequences, leave_out
 from models.embed.settings import EmbedSettings
-from models.embed.table import I64, Arrays, DynamicTable, Gathered, distinct_of
-from models.embed.tower import Parts, Tower, leaves
+from models.embed.step import halves, learned_of, losses
+from models.embed.table import I64, Arrays, DynamicTable
+from models.embed.tower import Tower
 from models.interest.settings import InterestSettings
-from models.kinds import WEIGHT_OF_CODE
 from models.knowledge.attributes import Attributes
-from models.retrieve.contract import F32, F64, I32, Interactions
+from models.retrieve.contract import F32, I32, Interactions
 
 K: Final = 20
 RECENT_STEPS: Final = 50
 """The loss that is shown is a mean that forgets half of itself in about 35 steps."""
 MAX_JUDGED: Final = 4_096
 """Held-out examples that an epoch is judged by, at most: the newest."""
-JUDGED_AT_ONCE: Final = 256
 GROUPED: Final = 32
 """Batches within which examples are grouped by length."""
 
@@ -58,6 +58,7 @@ class Learner:
         attributes: Attributes,
         interest: InterestSettings,
         device: str | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self.settings = settings
         self._device = device_of(device)
@@ -74,6 +75,10 @@ class Learner:
         )
         self._histories = Histories(settings.max_users, settings.length, interest)
         self._replay = Replay(settings.replay, settings.length, n_items)
+        self._batcher = Batcher(
+            settings, self._tower, self._queries, self._segments, self._replay.counts, self._rng, self._device
+        )
+        self._crew = crew or Alone(settings, self._device)
         self._waiting: list[Examples] = []
         self._loss = nan
         self.n_examples = 0
@@ -100,7 +105,7 @@ class Learner:
         self._tower.describe(item, terms)
 
     def observe(self, batch: Interactions, *, learn: bool = True) -> None:
-        """Take n interactions in; with ``learn``, test and learn whenever ``online_batch`` examples have come.
+        """Take n interactions in; with ``learn``, test and learn when ``online_batch`` examples wait, or more at once.
 
         Without, examples are only kept for ``fit``.
         """
@@ -115,11 +120,13 @@ class Learner:
             self._replay.push(examples)
             return
         self._waiting.append(examples)
-        size = self.settings.online_batch
-        while sum(len(e.item) for e in self._waiting) >= size:
-            waiting = _joined(self._waiting)
-            self._waiting = [waiting.of(slice(size, None))]
-            self._online(waiting.of(slice(0, size)))
+        if sum(len(e.item) for e in self._waiting) < self.settings.online_batch:
+            return
+        waiting, start = _joined(self._waiting), 0
+        while (size := self._due(len(waiting.item) - start)) > 0:
+            self._online(waiting.of(slice(start, start + size)))
+            start += size
+        self._waiting = [waiting.of(slice(start, None))]
 
     def fit(self, on_epoch: Callable[[Epoch], None] | None = None) -> None:
         """Learn what is kept in several passes, until what is newest is foretold no better; that is learned last."""
@@ -147,7 +154,7 @@ class Learner:
         self._replay.forget(items)
         self._waiting = [e.of(np.flatnonzero(~np.isin(e.item, items))) for e in self._waiting]
         for examples in self._waiting:
-            leave_out(examples.sequences, np.isin(examples.sequences.items, items))
+            leave_out(examples, np.isin(examples.sequences.items, items))
         self._waiting = [e.of(np.flatnonzero(e.sequences.items[:, 0] >= 0)) for e in self._waiting]
 
     @torch.inference_mode()
@@ -216,67 +223,39 @@ class Learner:
         share = self.settings.replay_share
         n_again = round(len(fresh.item) * share / (1.0 - share))
         again = self._replay.of(self._rng.integers(0, len(self._replay), n_again))
-        self._learn(_joined([fresh, again]), self.settings.online_rate)
+        rate = self.settings.online_rate * sqrt(len(fresh.item) / self.settings.online_batch)
+        self._learn(_joined([fresh, again]), rate)
+
+    def _due(self, n_waiting: int) -> int:
+        """Examples of the next step online: all that wait where it is many, none where it is few."""
+        size = self.settings.online_batch
+        return 0 if n_waiting < size else min(n_waiting // size * size, max(self.settings.batch_size, size))
 
     def _learn(self, examples: Examples, rate: float) -> float:
         """One step; the loss before it, with dropout."""
         if not len(examples.item):
             return 0.0
         self._model.train()
-        losses, gathered, parts = self._losses(examples)
-        weight = self._worth(examples)
-        loss = (losses * weight).sum() / max(len(losses), 1)
         self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        learned = [*self._model.parameters(), *(g.values for g in gathered), *leaves(parts)]
+        batch = self._batcher.batch(examples)
+        loss = self._crew.gradients(self._model, batch)
+        tables = learned_of(batch)
+        learned = [*self._model.parameters(), *(gathered.values for gathered in tables)]
         nn.utils.clip_grad_norm_([p for p in learned if p.grad is not None], self.settings.clip)
         self._optimiser.param_groups[0]["lr"] = rate
         self._optimiser.step()
-        self._tower.step(parts, rate, self.settings.weight_decay)
-        for table, rows in zip(self._contexts().values(), gathered, strict=True):
+        for table, rows in zip(self._tables(), tables, strict=True):
             table.step(rows, rate, self.settings.weight_decay)
-        return float(loss.detach())
+        return loss
 
     @torch.inference_mode()
     def _test(self, examples: Examples) -> float:
         """Mean loss, of targets that are known."""
         self._model.eval()
-        losses, _, _ = self._losses(examples)
-        known = losses[torch.from_numpy(self._known(examples)).to(losses.device)]
+        batch = self._batcher.batch(examples)
+        with halves(self._device, self.settings.precision):
+            known = losses(self._model, batch).next_item[batch.worth > 0.0]
         return float(known.mean()) if len(known) else self._loss
-
-    def _losses(self, examples: Examples) -> tuple[Tensor, tuple[Gathered, Gathered], Parts]:
-        """(n,) losses, and the rows of tables that they are made of: of queries and segments, and of items."""
-        sequences = examples.sequences
-        among = contenders(
-            examples.item,
-            self._replay.counts,
-            self._tower.items.indexes,
-            self.settings.n_negatives,
-            self._rng,
-        )
-        past = np.where(sequences.items >= 0, sequences.items, among.items[0])  # (n, L)
-        items, at = distinct_of(
-            np.concatenate([past.ravel(), among.items]), len(self._replay.counts)
-        )  # (U,), (n * L + C,)
-        parts = self._tower.gather(items.astype(np.int32))
-        vectors = self._model.items(parts)  # (U, D)
-        gathered = self._queries.gather(sequences.query), self._segments.gather(sequences.segment)
-        context = looked_up(gathered[0]) + looked_up(gathered[1])  # (n, D)
-        reading = reading_of(sequences, at[: past.size].reshape(past.shape), self._device)
-        users = self._model.users(vectors, reading, context)  # (n, D)
-        told = self._tensor(at[past.size :])  # (C,)
-        scores = self._model.scores(users, vectors[told])  # (n, D), (C, D) -> (n, C)
-        losses = sampled_softmax(scores, self._tensor(among.target), self._tensor(among.log_chance))  # (n,)
-        return losses, gathered, parts
-
-    def _worth(self, examples: Examples) -> Tensor:
-        """(n,) what each example counts; nothing where the target is not known yet."""
-        weight = WEIGHT_OF_CODE[examples.kind & 15] ** np.float32(self.settings.kind_power)
-        return self._tensor(np.where(self._known(examples), weight, np.float32(0.0)))
-
-    def _known(self, examples: Examples) -> NDArray[np.bool_]:
-        return self._tower.knows(examples.item)
 
     def _batches(self, n_held: int, n: int) -> Sequence[I64]:
         """Ages of the examples of each batch of one epoch, those of similar length together."""
@@ -321,26 +300,6 @@ class Learner:
     def _weights(self) -> dict[str, F32]:
         return {name: _numpy(p) for name, p in self._model.state_dict().items()}
 
-    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(array).to(self._device)
-
-
-def ranks_of(inference: Inference, examples: Examples) -> F64:
-    """(n,) place of each target among all items with a vector, ties in the middle; infinite for one without."""
-    table = torch.from_numpy(inference.table)
-    ranks = np.full(len(examples.item), np.inf)
-    rows = inference.rows(examples.item)
-    for start in range(0, len(rows), JUDGED_AT_ONCE):
-        some = slice(start, start + JUDGED_AT_ONCE)
-        users = torch.from_numpy(inference.users(examples.sequences.of(some)))  # (n, D)
-        scores = users @ table.T  # (n, D) @ (D, I) -> (n, I)
-        at = torch.from_numpy(np.maximum(rows[some], 0))[:, None]  # (n, 1)
-        own = scores.gather(1, at)  # (n, 1)
-        above, alike = (scores > own).sum(dim=1), (scores == own).sum(dim=1)  # (n,)
-        rank = (above + (alike + 1) / 2.0).numpy()
-        ranks[some] = np.where(rows[some] >= 0, rank, np.inf)
-    return ranks
-
 
 def schedule(done: float, warm_up: float) -> float:
     """Share of the highest step size: rises over ``warm_up``, then falls as half a cosine (SGDR, ICLR 2017)."""
@@ -358,9 +317,7 @@ def _joined(examples: list[Examples]) -> Examples:
     if len(examples) == 1:
         return examples[0]
     sequences = Sequences(*(np.concatenate(c) for c in zip(*(e.sequences for e in examples), strict=True)))
-    return Examples(
-        sequences, np.concatenate([e.item for e in examples]), np.concatenate([e.kind for e in examples])
-    )
+    return Examples(sequences, *(np.concatenate(c) for c in zip(*(e[1:] for e in examples), strict=True)))
 
 
 def _numpy(tensor: Tensor) -> F32:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.embed.encoder import encoder_of
+from models.embed.heads import Heads
 from models.embed.sequences import N_EVIDENCE, Sequences
 from models.embed.settings import EmbedSettings
 from models.embed.table import I64, Gathered
@@ -61,8 +62,9 @@ class Model(nn.Module):
         self.age = nn.Embedding(AGE_BUCKETS, dim)
         self.evidence = nn.Embedding(N_EVIDENCE, dim)
         self.encoder = encoder_of(settings)
-        self.weigh = nn.Linear(dim, 1)
+        self.weigh = nn.Linear(dim, 1, bias=False)
         self.out = nn.Linear(dim, dim)
+        self.heads = Heads(dim)
         self.dropout = Dropout(settings.dropout, generator)
 
     def items(self, parts: Parts) -> Tensor:

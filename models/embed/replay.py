@@ -23,6 +23,7 @@ class Replay:
             ),
             np.empty(capacity, np.int32),
             np.empty(capacity, np.uint8),
+            np.empty(capacity, np.float32),
         )
         self.counts = np.zeros(n_items, np.int64)
         """(I,) how often each item is a target."""
@@ -59,9 +60,9 @@ class Replay:
         gone = np.zeros(len(self.counts) + 1, np.bool_)
         gone[items] = True
         n = len(self)
-        sequences = self._held.sequences.of(slice(0, n))
-        leave_out(sequences, gone[sequences.items])
-        targets = self._held.item[:n]
+        held = self._held.of(slice(0, n))
+        sequences, targets = held.sequences, held.item
+        leave_out(held, gone[sequences.items])
         targets[gone[targets] | (sequences.items[:, 0] < 0)] = -1
         self.counts[:] = np.bincount(targets[targets >= 0], minlength=len(self.counts))
 
@@ -72,4 +73,4 @@ class Replay:
 
 
 def _columns(examples: Examples) -> tuple[np.ndarray, ...]:
-    return (*examples.sequences, examples.item, examples.kind)
+    return (*examples.sequences, *examples[1:])

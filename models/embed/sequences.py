@@ -43,10 +43,12 @@ class Examples(NamedTuple):
     """(n,) what the interaction was with."""
     kind: U8
     """(n,) ``models.kinds.Kind``"""
+    stay_s: F32
+    """(n,) seconds since the interaction before it, with the newest item; NaN where that was another session."""
 
     def of(self, rows: NDArray[np.int64] | slice) -> "Examples":
         """Some of the interactions."""
-        return Examples(self.sequences.of(rows), self.item[rows], self.kind[rows])
+        return Examples(self.sequences.of(rows), self.item[rows], self.kind[rows], self.stay_s[rows])
 
 
 def of_queries(queries: Queries, length: int) -> Sequences:
@@ -67,8 +69,17 @@ def of_queries(queries: Queries, length: int) -> Sequences:
     return Sequences(items, age_s, evidence, queries.query, queries.segment)
 
 
-def leave_out(sequences: Sequences, gone: NDArray[np.bool_]) -> None:
+def before_newest(sequences: Sequences) -> Sequences:
+    """What users had read before their newest item: (N, L - 1)."""
+    items, age_s, evidence = sequences.items[:, 1:], sequences.age_s[:, 1:], sequences.evidence[:, 1:]
+    age_s = np.where(items >= 0, age_s - age_s[:, :1], np.float32(0.0))
+    return sequences._replace(items=items, age_s=age_s, evidence=evidence)
+
+
+def leave_out(examples: Examples, gone: NDArray[np.bool_]) -> None:
     """Take the items marked in ``gone`` (N, L) out of the sequences in place; those after them move up."""
+    sequences = examples.sequences
+    examples.stay_s[gone[:, 0]] = np.nan
     hit = np.flatnonzero(gone.any(axis=1))
     left = gone[hit] | (sequences.items[hit] < 0)
     order = np.argsort(left, axis=1, kind="stable")

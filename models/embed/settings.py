@@ -49,19 +49,36 @@ class EmbedSettings(BaseModel):
         le=2.0,
         description="an example counts as the weight of its kind to this power; 0: all alike",
     )
+    task_weight: float = Field(
+        0.1,
+        ge=0.0,
+        le=10.0,
+        description="what the other tasks, purchase and dwell, count beside the next item",
+    )
     learn_repeats: bool = Field(
         True, description="whether an interaction with the very item of the one before is an example"
     )
 
-    batch_size: int = Field(512, ge=2, le=65_536, description="examples a step when fitting")
+    batch_size: int = Field(
+        512, ge=2, le=65_536, description="examples a step when fitting, and online when many wait"
+    )
     online_batch: int = Field(
         128,
         ge=2,
         le=65_536,
-        description="fresh examples a step when learning online, tested before they are learned",
+        description="fresh examples a step at least when learning online, tested before they are learned",
+    )
+    precision: Literal["auto", "f32", "bf16"] = Field(
+        "auto",
+        description="of products in learning: half precision on a GPU, single elsewhere, or always one",
     )
     rate: float = Field(0.01, gt=0.0, le=1.0, description="highest step size of Adam when fitting")
-    online_rate: float = Field(5e-3, gt=0.0, le=1.0, description="step size of Adam when learning online")
+    online_rate: float = Field(
+        5e-3,
+        gt=0.0,
+        le=1.0,
+        description="step size of Adam when learning online; larger steps take it by the root of their size",
+    )
     weight_decay: float = Field(1e-5, ge=0.0, le=1.0, description="decoupled weight decay (AdamW, ICLR 2019)")
     clip: float = Field(5.0, gt=0.0, le=1_000.0, description="largest norm of a step's gradient")
     dropout: Share = Field(

@@ -5,7 +5,6 @@ from math import log, sqrt
 from typing import Final, NamedTuple, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from models.embed.settings import EmbedSettings
@@ -93,11 +92,6 @@ class Tower:
             I32, np.flatnonzero(self.knows(np.arange(len(self._terms), dtype=np.int32))).astype(np.int32)
         )
 
-    def step(self, parts: Parts, rate: float, decay: float) -> None:
-        """One step of the optimiser."""
-        for table, gathered in zip(self.tables.values(), parts, strict=True):
-            table.step(gathered, rate, decay)
-
     def forget(self, items: I32) -> None:
         """These items' indexes are about to be given to others."""
         self.items.forget(items)
@@ -132,8 +126,3 @@ def bands(log_price: F32) -> I32:
     with np.errstate(invalid="ignore"):
         band = np.clip(log_price * (BANDS_PER_DOUBLING / log(2.0)), 0.0, MAX_BAND).astype(np.int32)
     return cast(I32, np.where(np.isnan(log_price), -1, band))
-
-
-def leaves(parts: Parts) -> list[torch.Tensor]:
-    """What of the parts is learned."""
-    return [gathered.values for gathered in parts]

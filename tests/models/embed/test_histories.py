@@ -128,6 +128,15 @@ def test_one_user_by_hand(interactions: Make) -> None:
     assert made.sequences.evidence.tolist() == [[3, 1, 0, 0]]
     assert (made.sequences.query.tolist(), made.sequences.segment.tolist()) == ([1], [0])
     assert (made.item.tolist(), made.kind.tolist()) == ([5], [Kind.WISHLIST])
+    assert made.stay_s.tolist() == [5.0]  # with item 3
+
+
+def test_how_long_was_stayed_is_known_within_a_session_only(interactions: Make) -> None:
+    histories = Histories(8, LENGTH, INTEREST)
+    made = histories.examples(interactions([(1, 0, 0.0), (1, 1, 30.0), (1, 2, 131.0), (1, 3, 131.0)]))
+    np.testing.assert_array_equal(made.stay_s, [30.0, np.nan, 0.0])
+    histories.forget(np.array([3], np.int32))
+    assert np.isnan(histories.examples(interactions([(1, 0, 140.0)])).stay_s).all()
 
 
 def test_first_interactions_are_no_examples(interactions: Make) -> None:

@@ -6,7 +6,8 @@ import torch
 
 from models.embed.exported import Exported
 from models.embed.inference import Inference
-from models.embed.learner import Epoch, Learner, ranks_of, schedule
+from models.embed.learner import Epoch, Learner, schedule
+from models.embed.ranks import ranks_of
 from models.embed.sequences import Examples, Sequences
 from models.embed.settings import EmbedSettings
 from models.interest.settings import InterestSettings
@@ -48,6 +49,9 @@ def learner(attributes: MakeAttributes, **changed: object) -> Learner:
     return Learner(SMALL.model_copy(update=changed), N + 4, attributes(N + 4), InterestSettings(), "cpu")
 
 
+VIEWED = np.ones(1, np.uint8), np.full(1, np.nan, np.float32)
+
+
 def after(item: int, length: int = 4) -> Sequences:
     """What a shopper in the ring has read when ``item`` is the newest."""
     items = np.array([[item % N, (item - 1) % N, *([-1] * (length - 2))]], np.int32)
@@ -60,8 +64,7 @@ def after(item: int, length: int = 4) -> Sequences:
 def share_right(found: Learner) -> float:
     inference = Inference(found.export(), found.settings, "cpu")
     ranks = [
-        ranks_of(inference, Examples(after(i), np.array([(i + 1) % N], np.int32), np.ones(1, np.uint8)))
-        for i in range(N)
+        ranks_of(inference, Examples(after(i), np.array([(i + 1) % N], np.int32), *VIEWED)) for i in range(N)
     ]
     return float(np.mean(np.concatenate(ranks) <= 2.0))
 
