@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from models.embed.exported import Exported
+from models.embed.heads import TASKS
 from models.embed.model import Model, reading_of
 from models.embed.sequences import Sequences
 from models.embed.settings import EmbedSettings
@@ -42,10 +43,19 @@ class Inference:
             F32, np.where((items >= 0)[:, None] & (self.rows(items) >= 0)[:, None], self._take(items), 0.0)
         )
 
+    @property
+    def usual(self) -> F32:
+        """(T,) what a task's product with an item is added to."""
+        return cast(F32, self._model.heads.usual.detach().float().cpu().numpy())
+
     def users(self, sequences: Sequences) -> F32:
         """(N, D) unit vectors of N users, each by its own past alone."""
+        return np.ascontiguousarray(self.users_and_tasks(sequences)[:, 0])
+
+    def users_and_tasks(self, sequences: Sequences) -> F32:
+        """(N, 1 + T, D) the same, and the vectors of the tasks."""
         if not len(sequences.items):
-            return np.zeros((0, self.table.shape[1]), np.float32)
+            return np.zeros((0, 1 + len(TASKS), self.table.shape[1]), np.float32)
         reading = reading_of(sequences, _rows_of(self._rows, sequences.items), self._device)
         query = torch.from_numpy(_rows_of(self._query_rows, sequences.query)).to(self._device)
         segment = torch.from_numpy(_rows_of(self._segment_rows, sequences.segment)).to(self._device)
@@ -56,7 +66,8 @@ class Inference:
         ):
             context = self._queries[query] + self._segments[segment]  # (N, D)
             users = self._model.users(self._vectors, reading, context)  # (N, D)
-        return cast(F32, users.float().cpu().numpy())
+            both = torch.cat([users[:, None], self._model.heads.vectors(users)], dim=1)  # (N, 1 + T, D)
+        return cast(F32, both.float().cpu().numpy())
 
     def _take(self, items: I32) -> F32:
         padded = np.concatenate([self.table, np.zeros((1, self.table.shape[1]), np.float32)])

@@ -33,9 +33,14 @@ class Serving:
         """(I, D) unit vectors by item index, zeros where unknown."""
         return self._items
 
+    @property
+    def usual(self) -> F32:
+        """(2,) log odds of a purchase and log(1 + seconds) of a stay, before user and item are known."""
+        return self._inference.usual
+
     def users(self, queries: Queries) -> F32:
-        """(N, D) unit vectors; zeros for users of whom no item is known."""
-        vectors = self._inference.users(of_queries(queries, self._length))
+        """(N, 3, D) unit vectors, and those of the tasks; zeros for users of whom no item is known."""
+        vectors = self._inference.users_and_tasks(of_queries(queries, self._length))
         vectors[queries.history[:, 0] < 0] = 0.0
         return vectors
 

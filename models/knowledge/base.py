@@ -22,7 +22,7 @@ from models.knowledge.settings import KnowledgeSettings
 from models.knowledge.vocabulary import Vocabularies, Vocabulary
 from models.rank.features import Known
 from models.retrieve.contract import F64, I32, U8, Described, Interactions, Queries, Source
-from models.retrieve.embedding import NO_VECTORS, Embedding
+from models.retrieve.embedding import N_VECTORS, NO_VECTORS, NOTHING_USUAL, Embedding
 from models.retrieve.registry import sources
 from models.retrieve.sessions import I64
 from models.retrieve.settings import RetrieveSettings
@@ -104,9 +104,11 @@ class KnowledgeBase:
     def known(self, queries: Queries) -> Known:
         """What features read beside the attributes."""
         embedding = self.embedding
-        users = embedding.vectors(queries) if embedding else NO_VECTORS
-        items = embedding.items if embedding else NO_VECTORS
-        return Known(*self.popularity.shares(), self.rebuying.share, users, items)
+        if embedding is None:
+            of_model = np.zeros((len(queries.user), N_VECTORS, 0), np.float32), NOTHING_USUAL, NO_VECTORS
+        else:
+            of_model = embedding.vectors(queries), embedding.usual, embedding.items
+        return Known(*self.popularity.shares(), self.rebuying.share, *of_model)
 
     def all_catalogued(self, item_ids: list[str]) -> bool:
         """Whether the catalogue has described every one of these items."""

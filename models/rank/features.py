@@ -1,4 +1,4 @@
-"""The feature vector of a candidate: what any scorer sees of (state, context, item). Version 2.
+"""The feature vector of a candidate: what any scorer sees of (state, context, item). Version 3.
 
 Per source what it said and how far up, then what is known of the item, of the item against the user, and of the
 moment. Unknown is 0 everywhere. Columns are named, documented in ``docs/features.md``, and only ever change together
@@ -16,7 +16,7 @@ from models.rank.merge import I64, Merged, slot_of
 from models.retrieve.compiled import compiled
 from models.retrieve.contract import F32, F64, I32, Queries
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 OF_SOURCE: Final = {
     "named": "1 where the source names the item",
@@ -53,6 +53,8 @@ OF_PAIR: Final = {
     "history_age": "2 to the power of minus the days since the user's last interaction with it",
     "history_times": "log(1 + remembered interactions of the user with it), at most 3.9",
     "embedded": "cosine of user and item in the embedding model",
+    "purchase": "chance that the user buys it when taking it up, by the embedding model",
+    "dwell": "expected log(1 + seconds) with it over log 61, at most 3.9, by the embedding model",
     "near_dismissed": "greatest similarity to an item that the user dismissed",
 }
 OF_MOMENT: Final = {
@@ -77,11 +79,13 @@ WEEK_S: Final = 604_800.0
 MAX_GAP: Final = 2.0
 MAX_LOG: Final = 3.9
 """All columns lie within -4 and 4: learners keep them as sixteen bits."""
+ZERO: Final = np.float32(0.0)
 ONE: Final = np.float32(1.0)
 HUNDREDTH: Final = np.float32(0.01)
 """Logarithms and powers in single precision take half the time, and these are most of what a candidate costs."""
 LN2: Final = 0.6931471805599453
 LOG_16: Final = 2.772588722239781
+LOG_61: Final = 4.110873864173311
 LOG_100: Final = 4.605170185988092
 LOG_256: Final = 5.545177444479562
 OF_PLACE: Final = (1.0 - np.log(np.arange(1, 256)) / LOG_256).astype(np.float32)
@@ -99,7 +103,11 @@ class Known(NamedTuple):
     rebought: F64
     """(I,) share of purchases that repeat one."""
     user_vectors: F32
-    """(N, D) unit vectors of the users asked in the space of the embedding model; zeros for the unknown."""
+    """(N, 3, D) of the users asked in the space of the embedding model: the unit vector, whose product with an item's
+    is the cosine, then those whose product says more of a purchase, of a stay; zeros for the unknown.
+    """
+    usual: F32
+    """(2,) log odds of a purchase and log(1 + seconds) of a stay, before the item is known."""
     item_vectors: F32
     """(I', D) of the first I' items; the later ones are unknown. There are none without a model."""
 
@@ -146,6 +154,7 @@ def features(merged: Merged, queries: Queries, seen: Seen, attributes: Attribute
         known.totals,
         known.rebought,
         known.user_vectors,
+        known.usual,
         known.item_vectors,
         out,
     )
@@ -186,6 +195,7 @@ def _features(
     totals: F64,
     rebought: F64,
     user_vectors: F32,
+    usual: F32,
     item_vectors: F32,
     out: F32,
 ) -> None:
@@ -233,10 +243,10 @@ def _features(
                 at += 6
             out[row, at] = n_named / n_sources
             now = _popularity(its_counts[i, 0], totals[0])
-            usual = _popularity(its_counts[i, 1], totals[1])
-            out[row, at + 1] = usual
+            weekly = _popularity(its_counts[i, 1], totals[1])
+            out[row, at + 1] = weekly
             out[row, at + 2] = now
-            out[row, at + 3] = max(-1.0, min(1.0, (now - usual) * 2.0))
+            out[row, at + 3] = max(-1.0, min(1.0, (now - weekly) * 2.0))
             if its_created_s[i] < np.inf:
                 out[row, at + 4] = np.exp(
                     np.float32(-LN2 / WEEK_S * max(now_s[u] - its_created_s[i] - DAY_S, 0.0))
@@ -274,15 +284,26 @@ def _features(
                 out[row, at + 12] = np.exp(np.float32(-LN2 / DAY_S * max(history_age_s[u, p], 0.0)))
                 out[row, at + 13] = min(np.log(1.0 + history_times[u, p]), MAX_LOG)
             if item < len(item_vectors):
-                cosine = np.float32(0.0)
-                for d in range(item_vectors.shape[1]):
-                    cosine += user_vectors[u, d] * item_vectors[item, d]
-                out[row, at + 14] = cosine
+                _embedded(user_vectors[u], item_vectors[item], usual, out[row, at + 14 : at + 17])
             if n_dismissed:
-                out[row, at + 15] = nearness(item, dismissed[u], category, brand, log_price)
-            at += 16
+                out[row, at + 17] = nearness(item, dismissed[u], category, brand, log_price)
+            at += 18
             for m in range(len(moment)):
                 out[row, at + m] = moment[m]
+
+
+@compiled
+def _embedded(user: F32, item: F32, usual: F32, out: F32) -> None:
+    """Three columns of a user (3, D) and an item (D,); they stay 0 where one of them is unknown."""
+    cosine, bought, stayed = np.float32(0.0), usual[0], usual[1]
+    for d in range(len(item)):
+        cosine += user[0, d] * item[d]
+        bought += user[1, d] * item[d]
+        stayed += user[2, d] * item[d]
+    if cosine != 0.0:
+        out[0] = cosine
+        out[1] = ONE / (ONE + np.exp(-bought))
+        out[2] = min(max(stayed / np.float32(LOG_61), ZERO), np.float32(MAX_LOG))
 
 
 @compiled

@@ -9,6 +9,10 @@ from models.retrieve.settings import EmbeddingSettings
 from models.retrieve.top_k import empty_lists
 
 NO_VECTORS = np.zeros((0, 0), np.float32)
+N_VECTORS = 3
+"""Of a user: what is near, and what says more of a purchase and of a stay."""
+NO_USERS = np.zeros((0, N_VECTORS, 0), np.float32)
+NOTHING_USUAL = np.zeros(2, np.float32)
 
 
 class Model(Protocol):
@@ -17,7 +21,11 @@ class Model(Protocol):
     version: str
 
     def users(self, queries: Queries) -> F32:
-        """(N, D) unit vectors; zeros for users of whom nothing is known."""
+        """(N, 3, D) as features read them; zeros for users of whom nothing is known."""
+
+    @property
+    def usual(self) -> F32:
+        """(2,) as features read them."""
 
     def nearest(self, users: F32, k: int) -> tuple[I32, F32]:
         """(N, k) items, best first, -1 padded, and their cosines."""
@@ -70,9 +78,9 @@ class Embedding:
         return self.model.version if self.model else None
 
     def vectors(self, queries: Queries) -> F32:
-        """(N, D) of the users; they are worked out once for a micro-batch. D is 0 without a model."""
+        """(N, 3, D) of the users; they are worked out once for a micro-batch. D is 0 without a model."""
         if self.model is None:
-            return np.zeros((len(queries.user), 0), np.float32)
+            return np.zeros((len(queries.user), N_VECTORS, 0), np.float32)
         kept = self._encoded
         if kept is None or kept[0] is not queries or kept[1] is not self.model:
             kept = self._encoded = queries, self.model, self.model.users(queries)
@@ -82,6 +90,11 @@ class Embedding:
     def items(self) -> F32:
         """(I, D) of the items; none without a model."""
         return self.model.items if self.model else NO_VECTORS
+
+    @property
+    def usual(self) -> F32:
+        """(2,) as features read them."""
+        return self.model.usual if self.model else NOTHING_USUAL
 
     def update(self, batch: Interactions) -> None:
         """Learn, where a model learns in this process."""
@@ -93,7 +106,7 @@ class Embedding:
         items, scores, because = empty_lists(len(queries.user), k)
         if self.model is None:
             return Candidates(items, scores, because)
-        vectors = self.vectors(queries)
+        vectors = np.ascontiguousarray(self.vectors(queries)[:, 0])
         items, cosines = self.model.nearest(vectors, k)
         items[~vectors.any(axis=1)] = -1
         found = items >= 0

@@ -33,6 +33,8 @@ PHRASES: Final = {
     "history_age": ("seen of late", "not seen of late"),
     "history_times": ("seen often", "not seen often"),
     "embedded": ("close to what you do", "far from what you do"),
+    "purchase": ("likely to be bought", "seldom bought by people like you"),
+    "dwell": ("something to look at for long", "something looked at briefly"),
     "near_dismissed": ("like what you dismissed", "unlike what you dismissed"),
 }
 """By feature: what is said where it is above the mean of the candidates, and where it is below."""

@@ -64,12 +64,11 @@ FIXED = ["--set=learn.enabled=false"]
 
 EMBED = [
     "--set=embed.enabled=true",
-    "--set=embed.epochs=3",
     "--set=embed.min_count=1",
     "--set=embed.max_users=262144",
     "--set=embed.replay=1048576",
 ]
-"""Room for all examples of Diginetica; three passes, for each takes minutes."""
+"""Room for all examples of Diginetica."""
 
 SINGLE = ("session_knn", "covisitation", "recent")
 """Sources that the learned ranking is held against."""

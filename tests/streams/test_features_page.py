@@ -18,4 +18,4 @@ def test_the_page_names_every_column_with_its_meaning_and_the_version() -> None:
     assert [name for name, _ in rows] == [*(f"SOURCE.{column}" for column in OF_SOURCE), *feature_names([])]
     assert all(meaning.strip() for _, meaning in rows)
     # Eight sources by default: 8 * 6 columns of sources, 7 of the item, 16 of the pair, 10 of the moment.
-    assert f"81 columns, version {VERSION}." in page()
+    assert f"83 columns, version {VERSION}." in page()

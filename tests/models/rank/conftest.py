@@ -7,7 +7,7 @@ from models.interest.seen import Seen
 from models.knowledge.attributes import Attributes
 from models.rank.features import Known
 from models.retrieve.contract import Candidates, Queries
-from models.retrieve.embedding import NO_VECTORS
+from models.retrieve.embedding import NO_USERS, NO_VECTORS, NOTHING_USUAL
 
 
 def _candidates(*users: dict[int, float], k: int = 0, because: int = -1) -> Candidates:
@@ -92,4 +92,4 @@ def nobody() -> Callable[[int], Queries]:
 @pytest.fixture(scope="session")
 def unknown() -> Known:
     """Of 100 items nothing was counted."""
-    return Known(np.zeros((100, 2)), np.zeros(2), np.zeros(100), NO_VECTORS, NO_VECTORS)
+    return Known(np.zeros((100, 2)), np.zeros(2), np.zeros(100), NO_USERS, NOTHING_USUAL, NO_VECTORS)

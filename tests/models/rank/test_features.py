@@ -22,7 +22,7 @@ from models.rank.features import (
 )
 from models.rank.merge import Merged
 from models.retrieve.contract import Queries
-from models.retrieve.embedding import NO_VECTORS
+from models.retrieve.embedding import NO_USERS, NO_VECTORS, NOTHING_USUAL
 
 NOW_S = 20_000 * DAY_S + 6 * 3_600.0
 """Six in the morning, UTC."""
@@ -122,16 +122,28 @@ class TestSources:
 
 class TestEmbedding:
     def known(self, n_items: int, unknown: Known) -> Known:
-        users, items = np.array([[0.6, 0.8]], np.float32), np.zeros((n_items, 2), np.float32)
+        users = np.array([[[0.6, 0.8], [1.0, 2.0], [0.0, 5.0]]], np.float32)
+        items = np.zeros((n_items, 2), np.float32)
         items[-1] = 0.8, -0.6
         items[7:8] = 0.8, 0.6
-        return unknown._replace(user_vectors=users, item_vectors=items)
+        usual = np.array([-2.0, 1.0], np.float32)
+        return unknown._replace(user_vectors=users, usual=usual, item_vectors=items)
 
     def test_is_the_cosine_of_user_and_item(self, ask: Ask, unknown: Known) -> None:
         assert ask(known=self.known(8, unknown))["embedded"] == pytest.approx(0.96)
 
-    def test_of_items_that_the_model_does_not_know_is_0(self, ask: Ask, unknown: Known) -> None:
-        assert ask(known=self.known(7, unknown))["embedded"] == 0.0
+    def test_tasks_add_what_is_usual(self, ask: Ask, unknown: Known) -> None:
+        found = ask(known=self.known(8, unknown))
+        assert found["purchase"] == pytest.approx(0.5)  # log odds: -2 + 1 * 0.8 + 2 * 0.6 = 0
+        assert found["dwell"] == pytest.approx(4.0 / np.log(61.0))  # 1 + 5 * 0.6
+
+    @pytest.mark.parametrize("n_items", [7, 9])
+    def test_of_items_that_the_model_does_not_know_is_0(self, n_items: int, ask: Ask, unknown: Known) -> None:
+        known = self.known(n_items, unknown)
+        if n_items == 9:
+            known.item_vectors[7] = 0.0
+        found = ask(known=known)
+        assert [found[column] for column in ("embedded", "purchase", "dwell")] == [0.0] * 3
 
 
 class TestItem:
@@ -139,7 +151,7 @@ class TestItem:
         """Of item 7 by the hour and the week."""
         of_items, of_rebought = np.zeros((100, 2)), np.zeros(100)
         of_items[7], of_rebought[7] = counts, rebought
-        return Known(of_items, np.array(totals), of_rebought, NO_VECTORS, NO_VECTORS)
+        return Known(of_items, np.array(totals), of_rebought, NO_USERS, NOTHING_USUAL, NO_VECTORS)
 
     def test_popularity_is_the_log_of_the_share(self, ask: Ask) -> None:
         found = ask(known=self.known((10.0, 10.0), (100.0, 10_000.0), 0.25))
@@ -300,7 +312,10 @@ knowledge = st.tuples(
         st.tuples(column(amount, np.float64), column(amount, np.float64)).map(lambda c: np.stack(c, axis=1)),
         st.tuples(amount, amount).map(np.array),
         column(share, np.float64),
-        st.just(NO_VECTORS),
+        st.just(NO_USERS),
+        st.tuples(st.floats(-1e3, 1e3, width=32), st.floats(-1e3, 1e3, width=32)).map(
+            lambda u: np.array(u, np.float32)
+        ),
         st.lists(share, max_size=N).map(lambda found: np.array([[v, 0.5] for v in found], np.float32)),
     ),
 )
@@ -321,7 +336,7 @@ person = st.fixed_dictionaries(
         "segment": st.integers(-1, 100),
         "query": st.integers(-1, 1),
         "dismissed": st.lists(item, min_size=2, max_size=2),
-        "vector": st.tuples(share, share),
+        "vector": st.tuples(*[share] * 6),
     }
 )
 
@@ -361,7 +376,7 @@ def asked(people: list[dict]) -> tuple[Queries, Seen]:
 
 def of(people: list[dict], known: tuple[Attributes, Known]) -> np.ndarray:
     attributes, items = known
-    users = np.array([each["vector"] for each in people], np.float32).reshape(len(people), 2)
+    users = np.array([each["vector"] for each in people], np.float32).reshape(len(people), 3, 2)
     known = attributes, items._replace(user_vectors=users, item_vectors=items.item_vectors.reshape(-1, 2))
     return features(merged(*(each["candidates"] for each in people)), *asked(people), *known)
 

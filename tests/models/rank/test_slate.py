@@ -10,7 +10,7 @@ from models.rank.score import FixedWeights
 from models.rank.settings import RankSettings
 from models.rank.slate import rank
 from models.retrieve.contract import Candidates
-from models.retrieve.embedding import NO_VECTORS
+from models.retrieve.embedding import NO_USERS, NO_VECTORS, NOTHING_USUAL
 
 N_ITEMS, N_SOURCES, N_CANDIDATES, N_SEEN, N_PLACES = 12, 3, 6, 3, 5
 REBUYABLE = (np.arange(N_ITEMS) % 4 == 0).astype(np.uint8)
@@ -22,7 +22,7 @@ ATTRIBUTES = Attributes(
     np.zeros(N_ITEMS),
     np.zeros(N_ITEMS, np.float32),
 )
-KNOWN = Known(np.zeros((N_ITEMS, 2)), np.zeros(2), np.zeros(N_ITEMS), NO_VECTORS, NO_VECTORS)
+KNOWN = Known(np.zeros((N_ITEMS, 2)), np.zeros(2), np.zeros(N_ITEMS), NO_USERS, NOTHING_USUAL, NO_VECTORS)
 score = st.sampled_from([0.0, 0.25, 0.5, 1.0, 3.0, np.nan, np.inf, -1.0])
 rows = st.lists(
     st.tuples(st.integers(-1, N_ITEMS - 1), score),
