@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from models.embed.crew import Crew
 from models.embed.gate import Decision, GateSettings, should_promote, should_roll_back
 from models.embed.inference import Inference
 from models.embed.jury import Jury, gain
@@ -76,11 +77,19 @@ class Apprentice:
 class Trainer:
     """``on_failure`` is told of what ends it."""
 
-    def __init__(self, settings: Settings, on_failure: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_failure: Callable[[BaseException], None],
+        device: str | None = None,
+        crew: Crew | None = None,
+    ) -> None:
         self._settings, self._on_failure = settings, on_failure
         self.knowledge = KnowledgeBase(settings.knowledge, _embedding_alone(settings.retrieve))
         n_items = settings.knowledge.max_items
-        self.learner = Learner(settings.embed, n_items, self.knowledge.attributes, settings.interest)
+        self.learner = Learner(
+            settings.embed, n_items, self.knowledge.attributes, settings.interest, device, crew
+        )
         self._jury = Jury(settings.embed, n_items, settings.interest)
         assert self.knowledge.embedding is not None
         self.knowledge.embedding.pupil = Apprentice(self.learner, self._jury)

@@ -5,6 +5,8 @@ import logging
 import signal
 from typing import Any
 
+from models.embed.parallel import LEADER, Leader
+from streams import crew
 from streams.broker_log import BrokerLog
 from streams.errors import FAULT
 from streams.settings import Settings
@@ -19,11 +21,18 @@ def run(settings: Settings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(BrokerLog(settings.kafka.bootstrap_servers))
+    if crew.join() != LEADER:
+        return crew.serve(settings.embed)
     wait_for_broker(settings)
-    return asyncio.run(_until_told(settings))
+    helpers = crew.leader(settings.embed)
+    try:
+        return asyncio.run(_until_told(settings, helpers))
+    finally:
+        if helpers:
+            helpers.close()
 
 
-async def _until_told(settings: Settings) -> int:
+async def _until_told(settings: Settings, helpers: Leader | None) -> int:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[BaseException | None] = loop.create_future()
 
@@ -36,7 +45,7 @@ async def _until_told(settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    trainer = Trainer(settings, failed)
+    trainer = Trainer(settings, failed, crew.device(), helpers)
     work = asyncio.create_task(trainer.run())
     either: list[asyncio.Future[Any]] = [work, ended]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

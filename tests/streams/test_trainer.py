@@ -1,5 +1,6 @@
 """A trainer beside a worker on a real broker: what it learns serves, and killed it goes on where it was."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -153,3 +154,37 @@ def serves(shop: Shop, servers: str, now_ms: int) -> bool:
     promoted = versions(servers).promoted
     slate = shop.slate_of(browse(f"probe {time.monotonic()}", 3, now_ms))  # of one event comes no example
     return promoted is not None and slate.model_version.endswith(f"/{promoted.version}")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(300)
+def test_a_helper_works_for_the_trainer_and_ends_with_it(own_kafka: KafkaBroker, tmp_path: Path) -> None:
+    servers, shop = own_kafka.bootstrap_servers, Shop(own_kafka.bootstrap_servers)
+    extra = {
+        **SMALL,
+        "RILLET_SNAPSHOTS__URL": str(tmp_path / "models"),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+    }
+    alone = {**extra, "WORLD_SIZE": "1"}
+    worker = WorkerProcess(servers, "shop", "one", tmp_path, alone)
+    leader = WorkerProcess(servers, "shop", "leader", tmp_path, {**extra, "RANK": "0"}, "trainer")
+    helper = WorkerProcess(servers, "shop", "helper", tmp_path, {**extra, "RANK": "1"}, "trainer")
+    with worker.start(), leader.start(), helper.start():
+        wait_for(worker.ready, "the worker is ready", worker=worker)
+        shop.send(rounds(300, "first"))
+        version = wait_for(learned(servers, 1_500), "a version of all that was sent", worker=leader)
+        assert version.metrics["n_examples"] == 1_500
+        assert leader.stop() == 0
+        assert helper.process is not None
+        assert helper.process.wait(30) == 0
+        steps = int(helper.log_path.read_text().rpartition("steps=")[2])
+        assert 3 <= steps <= 1_500 // 32 + 1
+        assert worker.stop() == 0
