@@ -1,0 +1,22 @@
+"""Settings of the value of data."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ValueSettings(BaseModel):
+    """Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(True, description="work out what each source of data is worth")
+    share: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        0.125, description="share of the lists with a known outcome that are valued"
+    )
+    k: int = Field(20, ge=1, le=1_000, description="places that count")
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.5, description="share of the lists that are learned with some sources of data hidden, drawn evenly"
+    )
+    seed: int = Field(1, ge=0, description="of what is hidden")
+    report_s: float = Field(10.0, gt=0.0, description="seconds between two reports to `metrics.value`")

@@ -1,0 +1,97 @@
+"""The value of sources of data, on the stream: lists are judged under every coalition of sources, then learned.
+
+Masked progressive validation. The scorer that judges is one of its own, which learns half of its lists with some
+sources hidden: else a source would be worth the shock of missing it. What is hidden is what the ranking reads of a
+source; that the shared knowledge would be poorer without it shows in ``withheld`` alone, which learns everything anew.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from models.learn.groups import Groups
+from models.learn.listwise import Listwise
+from models.retrieve.contract import F32, F64
+from models.value.masked import MEASURES, masked, worth
+from models.value.settings import ValueSettings
+from models.value.shapley import left_out_matrix, shapley_matrix
+from models.value.sources import SOURCES, layout_of, open_blocks
+
+EVERYONE: Final = (1 << len(SOURCES)) - 1
+STATISTICS: Final = ("shapley", "left_out")
+
+
+class Sums(NamedTuple):
+    """Of n lists; M measures, P sources, statistics as in ``STATISTICS``."""
+
+    n: int
+    total: F64
+    """(2, M, P)"""
+    squares: F64
+    """(2, M, P)"""
+    all_in: F64
+    """(M,) worth of all sources together."""
+    none_in: F64
+    """(M,) of none."""
+
+
+def no_sums() -> Sums:
+    """Of no lists."""
+    shape = len(STATISTICS), len(MEASURES), len(SOURCES)
+    return Sums(0, np.zeros(shape), np.zeros(shape), np.zeros(len(MEASURES)), np.zeros(len(MEASURES)))
+
+
+class Valuing:
+    """Over features of recommendation sources ``recommenders``; ``first`` (F,) are the weights to begin with."""
+
+    def __init__(
+        self, settings: ValueSettings, recommenders: tuple[str, ...], first: F32, rate: float
+    ) -> None:
+        self._settings = settings
+        self._layout = layout_of(recommenders)
+        self._opened = open_blocks(self._layout)
+        self._matrices = np.stack([shapley_matrix(len(SOURCES)), left_out_matrix(len(SOURCES))])
+        self._scorer = Listwise(first, rate)
+        self._rng = np.random.default_rng(settings.seed)
+        self._n_told = 0
+        self.sums = no_sums()
+
+    def add(self, groups: Groups) -> None:
+        """Take lists with their outcomes: judge some, then learn these."""
+        told = np.flatnonzero((groups.target >= 0) & (groups.weight > 0.0) & (groups.n > 1))
+        mine = told[self._drawn(len(told))]
+        if mine.size:
+            some = groups.of(mine)
+            self._judge(some)
+            self._scorer.learn(masked(some, self._layout, self._opened[self._hidden(len(mine))]))
+
+    def taken(self) -> Sums:
+        """What was summed since the last call."""
+        sums, self.sums = self.sums, no_sums()
+        return sums
+
+    def _drawn(self, n: int) -> slice:
+        """Every so many of the lists, whatever batches they come in."""
+        step = max(round(1.0 / self._settings.share), 1)
+        start = -self._n_told % step
+        self._n_told += n
+        return slice(start, None, step)
+
+    def _judge(self, groups: Groups) -> None:
+        worths = worth(
+            groups, self._scorer.weights, self._layout, self._opened, self._settings.k
+        )  # (M, G, C)
+        values = np.einsum("spc,mgc->smgp", self._matrices, worths)  # (2, M, G, P)
+        sums = self.sums
+        self.sums = Sums(
+            sums.n + len(groups.n),
+            sums.total + values.sum(axis=2),
+            sums.squares + np.square(values).sum(axis=2),
+            sums.all_in + worths[:, :, EVERYONE].sum(axis=1),
+            sums.none_in + worths[:, :, 0].sum(axis=1),
+        )
+
+    def _hidden(self, n: int) -> np.ndarray:
+        """(n,) coalitions that remain."""
+        drawn = self._rng.integers(0, EVERYONE + 1, n)
+        return np.where(self._rng.random(n) < self._settings.dropout, drawn, EVERYONE)

@@ -1,0 +1,52 @@
+"""The stream as it would be without one source of data, to learn everything anew from it."""
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from schemas.events import AnyEvent, Browse, Cart, Click, Dismiss, Purchase, Search, Wishlist
+
+Take = Callable[[AnyEvent], AnyEvent | None]
+"""What is left of an event, None of one that would not have come."""
+
+
+def withheld(source: str) -> Take:
+    """Without ``source``, one of ``WITHHELD``."""
+    return WITHHELD[source]
+
+
+def _without_browse(event: AnyEvent) -> AnyEvent | None:
+    return None if isinstance(event, Browse | Click | Cart | Wishlist) else event
+
+
+def _without_search(event: AnyEvent) -> AnyEvent | None:
+    return None if isinstance(event, Search) else event
+
+
+def _without_purchase(event: AnyEvent) -> AnyEvent | None:
+    return None if isinstance(event, Purchase) else event
+
+
+def _without_feedback(event: AnyEvent) -> AnyEvent | None:
+    return None if isinstance(event, Dismiss) else event
+
+
+def _without_attributes(event: AnyEvent) -> AnyEvent:
+    if isinstance(event, Browse):
+        return replace(event, category=None, brand=None, price=None)
+    if isinstance(event, Purchase):
+        return replace(
+            event, lines=[replace(line, category=None, brand=None, price=None) for line in event.lines]
+        )
+    return event
+
+
+WITHHELD: Final[dict[str, Take]] = {
+    "browse": _without_browse,
+    "search": _without_search,
+    "purchase": _without_purchase,
+    "feedback": _without_feedback,
+    "attributes": _without_attributes,
+}
+"""Sources that events carry; words and promotions come with the catalogue."""
