@@ -3,13 +3,12 @@
 Pieces, each encoded by itself, so that a thread that decodes a million ids lets others run in between.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from streams.snapshots.errors import SnapshotBrokenError
-from streams.snapshots.tensors import Bytes
 
 Names = dict[str, list[str]]
 
@@ -18,9 +17,9 @@ _piece = msgspec.msgpack.Decoder(list[str])
 _pieces = msgspec.msgpack.Decoder(dict[str, list[bytes]])
 
 
-def written(names: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
+def written(names: Mapping[str, Sequence[str]]) -> bytes:
     """The file."""
-    yield msgspec.msgpack.encode(
+    return msgspec.msgpack.encode(
         {
             name: [msgspec.msgpack.encode(ids[at : at + PIECE]) for at in range(0, len(ids), PIECE)]
             for name, ids in names.items()
@@ -28,14 +27,14 @@ def written(names: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
     )
 
 
-def read(file: str, content: Bytes, expected: Mapping[str, int]) -> Names:
+def read(file: str, content: bytes, expected: Mapping[str, int]) -> Names:
     """The lists of ``file``, whose lengths must be ``expected``.
 
     Raises:
         SnapshotBrokenError: they are not, or this is no such file.
     """
     try:
-        names = {name: _joined(pieces) for name, pieces in _pieces.decode(content.data).items()}
+        names = {name: _joined(pieces) for name, pieces in _pieces.decode(content).items()}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise SnapshotBrokenError.of(file, "lists of ids", str(error)) from error
     found = {name: len(ids) for name, ids in names.items()}

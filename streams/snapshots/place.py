@@ -8,16 +8,15 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import IO, Final, NamedTuple
 
 import fsspec
-import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 
 from schemas.snapshots import StoredFile
 from streams.errors import InputError
 from streams.snapshots.errors import SnapshotBrokenError
-from streams.snapshots.tensors import Bytes
 from streams.snapshots.version import is_version
 
 MANIFEST: Final = "manifest.json"
@@ -70,39 +69,34 @@ class Place:
                 self.remove(name)
             raise
 
-    def write(self, folder: str, name: str, pieces: Iterable[bytes | memoryview]) -> StoredFile:
+    def write(self, folder: str, name: str, pieces: Iterable[bytes]) -> StoredFile:
         """Write one file."""
         digest, size = sha256(), 0
         with self._files.open(self.path(folder, name), "wb") as file:
             for piece in pieces:
-                view = memoryview(piece)
-                for at in range(0, len(view), PIECE_BYTES):
-                    some = view[at : at + PIECE_BYTES]
-                    digest.update(some)
-                    size += file.write(some)
+                digest.update(piece)
+                size += file.write(piece)
             if self._is_local:
                 file.flush()
                 os.fsync(file.fileno())
         return StoredFile(size_bytes=size, checksum=digest.hexdigest())
 
-    def read(self, folder: str, name: str, told: StoredFile) -> Bytes:
-        """All bytes of a file (n,).
+    def fetch(self, folder: str, name: str, told: StoredFile, to: Path) -> None:
+        """Copy a file ``to`` this machine: what is then read of it is what was checked.
 
         Raises:
-            SnapshotBrokenError: they are not what was ``told``; nothing is read if there are more or less.
+            SnapshotBrokenError: it is not what was ``told``; nothing is read if there are more bytes or less.
         """
         path, size = self.path(folder, name), self.size(folder, name)
         if size != told.size_bytes:
             raise SnapshotBrokenError.of(path, f"{told.size_bytes:,} bytes", f"{size:,}")
-        content, digest, end = np.empty(size, np.uint8), sha256(), 0
-        with self._files.open(path, "rb") as file:
-            while end < size and (piece := file.read(min(PIECE_BYTES, size - end))):
+        digest = sha256()
+        with self._files.open(path, "rb") as file, to.open("wb") as copy:
+            for piece in pieces_of(file):
                 digest.update(piece)
-                start, end = end, end + len(piece)
-                content[start:end] = np.frombuffer(piece, np.uint8)
+                copy.write(piece)
         if digest.hexdigest() != told.checksum:
             raise SnapshotBrokenError.of(path, f"SHA-256 {told.checksum}", digest.hexdigest())
-        return content
 
     def read_small(self, folder: str, name: str, max_bytes: int) -> bytes:
         """All of a file that must not be larger than ``max_bytes``."""
@@ -141,6 +135,12 @@ class Place:
     def path(self, *names: str) -> str:
         """Of a folder or file, for the file system and for messages."""
         return "/".join([self._root, *names])
+
+
+def pieces_of(file: IO[bytes]) -> Iterator[bytes]:
+    """All of it."""
+    while piece := file.read(PIECE_BYTES):
+        yield piece
 
 
 def _sync(folder: str) -> None:

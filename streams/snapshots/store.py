@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -26,9 +28,9 @@ from schemas.snapshots import LAYOUT, About, Announced, Manifest, StoredFile, St
 from streams.errors import InputError
 from streams.snapshots import names, tensors
 from streams.snapshots.errors import SnapshotBrokenError, SnapshotMissingError, StoreUnreachableError
-from streams.snapshots.place import MANIFEST, Place
+from streams.snapshots.place import MANIFEST, Place, pieces_of
 from streams.snapshots.settings import SnapshotSettings
-from streams.snapshots.tensors import Arrays, Bytes
+from streams.snapshots.tensors import Arrays
 from streams.snapshots.version import created_ms, is_version, version_of
 
 MODEL: Final = "model"
@@ -164,9 +166,12 @@ class SnapshotStore:
     def _write_parts(self, folder: str, parts: Mapping[str, Part]) -> Iterator[tuple[str, StoredFile]]:
         for name, part in parts.items():
             file = _tensors_file(name)
-            yield file, self._place.write(folder, file, tensors.written(part.arrays))
+            with _temporary() as path:
+                tensors.write(path, part.arrays)
+                with path.open("rb") as content:
+                    yield file, self._place.write(folder, file, pieces_of(content))
             file = _names_file(name)
-            yield file, self._place.write(folder, file, names.written(part.names))
+            yield file, self._place.write(folder, file, [names.written(part.names)])
 
     def _manifest(self, version: str, checksum: str | None = None) -> tuple[Manifest, str]:
         """The manifest and its SHA-256."""
@@ -195,21 +200,22 @@ class SnapshotStore:
         if n_bytes > self._settings.max_bytes:
             limit = f"files of at most {self._settings.max_bytes:,} bytes (snapshots.max_bytes)"
             raise SnapshotBrokenError.of(path, limit, f"{n_bytes:,}")
-        of_tensors, of_names = (self._verified(manifest, file) for file in files)
-        folder = manifest.version
-        return (
-            tensors.read(self._place.path(folder, files[0]), of_tensors, part.arrays),
-            names.read(self._place.path(folder, files[1]), of_names, part.n_names),
-        )
+        with self._fetched(manifest, files[0]) as path_of_tensors:
+            arrays = tensors.read(self._place.path(manifest.version, files[0]), path_of_tensors, part.arrays)
+        with self._fetched(manifest, files[1]) as path_of_names:
+            content = path_of_names.read_bytes()
+        return arrays, names.read(self._place.path(manifest.version, files[1]), content, part.n_names)
 
-    def _verified(self, manifest: Manifest, file: str) -> Bytes:
-        """All bytes of a file (n,), which are those that the manifest tells of."""
+    @contextmanager
+    def _fetched(self, manifest: Manifest, file: str) -> Iterator[Path]:
+        """A copy of a file on this machine, which is what the manifest tells of."""
         if file not in manifest.files:
             raise SnapshotBrokenError.of(
                 self._place.path(manifest.version, MANIFEST), f"the size of {file}", "none"
             )
-        with self._asking(manifest.version):
-            return self._place.read(manifest.version, file, manifest.files[file])
+        with self._asking(manifest.version), _temporary() as path:
+            self._place.fetch(manifest.version, file, manifest.files[file], path)
+            yield path
 
     def _refuse_large(self, parts: Mapping[str, StoredPart]) -> None:
         for part in parts.values():
@@ -258,6 +264,13 @@ class SnapshotStore:
             f"{self.url} cannot be used: {error.strerror or error}.",
             fix="Check snapshots.url, the disk or network, and the rights there.",
         )
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    """Of a file that goes when it is no longer needed."""
+    with TemporaryDirectory(prefix="rillet-snapshot-") as folder:
+        yield Path(folder) / "file"
 
 
 def settings_digest(settings: Mapping[str, Any]) -> str:
