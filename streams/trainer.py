@@ -15,7 +15,7 @@ stream.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -39,7 +39,7 @@ from streams.engine.outbox import Outbox
 from streams.follow import FollowedRecord, Follower
 from streams.settings import Settings
 from streams.snapshots.decide import audit_entry
-from streams.snapshots.errors import SnapshotError
+from streams.snapshots.errors import SnapshotError, StoreUnreachableError
 from streams.snapshots.store import Part, SnapshotStore
 from streams.snapshots.versions import VersionRecord, Versions
 
@@ -113,7 +113,7 @@ class Trainer:
             while True:
                 await asyncio.sleep(self._settings.embed.snapshot_s)
                 if self.learner.n_examples > self._told_at:
-                    await self.tell(outbox)
+                    await self._tell_or_wait(outbox)
         finally:
             for follower in self._followers:
                 await asyncio.to_thread(follower.stop)
@@ -181,8 +181,19 @@ class Trainer:
                 self.knowledge.learn(knowledge_facts.decode(record.value))
             self._next[record.topic, record.partition] = record.offset + 1
 
+    async def _tell_or_wait(self, outbox: Outbox) -> None:
+        """A store that is away costs versions, no learning: what it misses is in the next one."""
+        try:
+            await self.tell(outbox)
+        except StoreUnreachableError as error:
+            log.error("snapshot_delayed retry_s=%g: %s", self._settings.embed.snapshot_s, error)
+
     async def tell(self, outbox: Outbox) -> Manifest:
-        """Write a snapshot of now, announce it, and promote it unless it is surely worse than what serves."""
+        """Write a snapshot of now, announce it, and promote it unless it is surely worse than what serves.
+
+        Each is on the broker before the next begins; while that is away, learning goes on and this waits.
+        """
+        n_examples = self.learner.n_examples
         candidate, model, trainer, about = self._snapshot()
         gains = await self._gains(candidate)
         if gains is not None:
@@ -190,7 +201,8 @@ class Trainer:
             about = msgspec.structs.replace(about, metrics={**about.metrics, **gained})
         manifest = await asyncio.to_thread(self.store.write, model, about, trainer)
         self._parent = manifest.version
-        self._announce(outbox, await asyncio.to_thread(self.store.announcement, manifest.version))
+        await self._announce(outbox, await asyncio.to_thread(self.store.announcement, manifest.version))
+        self._told_at = n_examples
         await self._decide(outbox, manifest.version, candidate, should_promote(gains, GateSettings()))
         await self._prune(outbox)
         return manifest
@@ -203,7 +215,7 @@ class Trainer:
             promoted = self.versions.promotion(
                 version, actor=ACTOR, detail=decision.reason, time_ms=_now_ms()
             )
-            self._tell(outbox, promoted, "promotion")
+            await self._promote(outbox, promoted, "promotion")
             self._before, self._serving = self._serving, (version, candidate)
         else:
             log.warning("snapshot_held_back version=%s: %s", version, decision.reason)
@@ -220,7 +232,7 @@ class Trainer:
         decision = should_roll_back(gains, GateSettings())
         if decision.yes:
             back = self.versions.rollback(actor=ACTOR, detail=decision.reason, time_ms=_now_ms())
-            self._tell(outbox, back, "rollback")
+            await self._promote(outbox, back, "rollback")
             self._before, self._serving = None, self._before
 
     def _snapshot(self) -> tuple[Inference, Part, Part, About]:
@@ -228,7 +240,6 @@ class Trainer:
         exported, vocabularies = self.learner.export(), self.knowledge.vocabularies
         arrays, names = state_abroad(self.learner.state(), vocabularies)
         learned_to = [f"{topic} {p} {offset}" for (topic, p), offset in self.knowledge.learned_to.items()]
-        self._told_at = self.learner.n_examples
         about = About(
             model=EMBEDDING,
             features=VERSION,
@@ -256,29 +267,20 @@ class Trainer:
             self._serving = promoted.version, Inference(exported, self._settings.embed)
         return await asyncio.to_thread(gain, self._jury.recent(), candidate, self._serving[1])
 
-    def _announce(self, outbox: Outbox, announced: Announced) -> None:
+    async def _announce(self, outbox: Outbox, announced: Announced) -> None:
         record = VersionRecord.of(announced)
         self.versions.hear(record.key, record.value)
-        parcel = outbox.parcel()
-        parcel.add(record.topic, record.key, record.value)
-        parcel.seal()
+        await _delivered(outbox, [record])
 
-    def _tell(self, outbox: Outbox, promoted: Promoted, action: str) -> None:
-        record, entry = VersionRecord.of(promoted), audit_entry(promoted, action)
-        parcel = outbox.parcel()
-        parcel.add(record.topic, record.key, record.value)
-        parcel.add(topics.AUDIT, entry.subject.encode(), msgspec.json.encode(entry))
-        parcel.seal()
+    async def _promote(self, outbox: Outbox, promoted: Promoted, action: str) -> None:
+        entry = audit_entry(promoted, action)
+        audited = entry.subject.encode(), msgspec.json.encode(entry), topics.AUDIT
+        await _delivered(outbox, [VersionRecord.of(promoted), audited])
 
     async def _prune(self, outbox: Outbox) -> None:
-        protected = self.versions.protected
-        parcel = outbox.parcel()
-        for version in await asyncio.to_thread(self.store.expired, protected):
-            record = VersionRecord.retraction(version)
-            parcel.add(record.topic, record.key, record.value)
-        parcel.seal()
-        await parcel.delivered
-        await asyncio.to_thread(self.store.prune, protected)
+        expired = await asyncio.to_thread(self.store.expired, self.versions.protected)
+        await _delivered(outbox, map(VersionRecord.retraction, expired))
+        await asyncio.to_thread(self.store.prune, expired)
 
     def _model_settings(self) -> dict[str, Any]:
         """What a snapshot must share with those who load it."""
@@ -287,6 +289,15 @@ class Trainer:
 
 SHAPE: Final = {"encoder", "dim", "layers", "heads", "length", "temperature"}
 """Settings without which arrays mean nothing, or something else."""
+
+
+async def _delivered(outbox: Outbox, records: Iterable[tuple[bytes, bytes | None, str]]) -> None:
+    """Keys, values and topics."""
+    parcel = outbox.parcel()
+    for key, value, topic in records:
+        parcel.add(topic, key, value)
+    parcel.seal()
+    await parcel.delivered
 
 
 def _embedding_alone(retrieve: RetrieveSettings) -> RetrieveSettings:

@@ -140,19 +140,18 @@ class SnapshotStore:
         return manifests
 
     def expired(self, protected: Collection[str]) -> list[str]:
-        """Versions that ``prune`` would remove: all but the newest ``keep``, the protected and the young."""
+        """Versions that may go: all but the newest ``keep``, the protected and the young.
+
+        ``protected`` are the version that serves and the one before: ``Versions.protected`` names them.
+        """
         return [
             version
             for version in self._complete()[: -self._settings.keep]
             if version not in protected and self._age_ms(version) > YOUNG_MS
         ]
 
-    def prune(self, protected: Collection[str]) -> list[str]:
-        """Remove what has expired, and what killed writers left; the removed versions are returned.
-
-        ``protected`` are the version that serves and the one before: ``Versions.protected`` names them.
-        """
-        expired = self.expired(protected)
+    def prune(self, expired: Collection[str]) -> None:
+        """Remove these versions, which are retracted by now, and what killed writers left."""
         with self._asking():
             abandoned = [
                 folder.name
@@ -161,7 +160,6 @@ class SnapshotStore:
             ]
             for folder in [*expired, *abandoned]:
                 self._place.remove(folder)
-        return expired
 
     def _write_parts(self, folder: str, parts: Mapping[str, Part]) -> Iterator[tuple[str, StoredFile]]:
         for name, part in parts.items():

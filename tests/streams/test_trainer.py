@@ -1,27 +1,35 @@
 """A trainer beside a worker on a real broker: what it learns serves, and killed it goes on where it was."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from chaos import WorkerProcess, wait_for
 from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 from topic_content import all_of
 
+from models.retrieve.contract import Interactions
 from schemas import topics
 from schemas.audit import AuditEntry
 from schemas.events import Browse
 from schemas.outputs import Slate
-from schemas.snapshots import Announced
+from schemas.snapshots import Announced, Manifest
+from streams import kafka_admin
 from streams.broker import KafkaBroker
+from streams.engine.outbox import Outbox
+from streams.settings import Settings, load
 from streams.snapshots.settings import SnapshotSettings
 from streams.snapshots.store import SnapshotStore
 from streams.snapshots.versions import Versions
 
 pytest.importorskip("torch")
+
+from streams.trainer import Trainer
 
 N, STEPS = 40, 6
 """Shoppers look at six neighbours in a ring of forty items: five examples each."""
@@ -147,6 +155,97 @@ def test_what_the_trainer_learns_serves_and_a_kill_counts_nothing_twice(
         msgspec.json.decode(each.value or b"", type=AuditEntry) for each in all_of(servers, topics.AUDIT)
     ]
     assert {each.action for each in entries if each.actor == "rillet trainer"} == {"promotion"}
+
+
+@pytest.mark.kafka
+def test_a_version_waits_for_a_broker_that_left_and_is_announced_before_it_is_promoted(
+    own_kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    settings = small(own_kafka.bootstrap_servers, str(tmp_path / "models"))
+    kafka_admin.ensure(settings)
+    failures: list[BaseException] = []
+    trainer = learning(settings, failures.append)
+    outbox = Outbox(settings.kafka.client_conf())
+
+    async def main() -> Manifest:
+        own_kafka.stop()
+        telling = asyncio.create_task(trainer.tell(outbox))
+        async with asyncio.timeout(30):
+            while not trainer.versions.announced:
+                await asyncio.sleep(0.01)
+        trainer.learner.observe(looks(100))  # learning goes on
+        done, _ = await asyncio.wait([telling], timeout=1.0)
+        assert not done
+        assert trainer.versions.promoted is None
+        assert len(outbox) == 1, "no promotion of what is not announced"
+        await asyncio.to_thread(own_kafka.start)
+        return await telling
+
+    try:
+        manifest = asyncio.run(main())
+    finally:
+        assert outbox.close() == 0
+    found = versions(own_kafka.bootstrap_servers)
+    assert list(found.announced) == [manifest.version]
+    assert found.promoted is not None
+    assert found.promoted.version == manifest.version
+    assert trainer.store.read(manifest.version, found.promoted.checksum).manifest == manifest
+    assert failures == []
+
+
+@pytest.mark.kafka
+def test_what_a_store_that_was_away_missed_is_in_the_next_version(
+    own_kafka: KafkaBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "models"
+    place.write_text("no folder")
+    settings = small(own_kafka.bootstrap_servers, str(place))
+    failures: list[BaseException] = []
+    trainer = learning(settings, failures.append)
+
+    async def main() -> None:
+        running = asyncio.create_task(trainer.run())
+        async with asyncio.timeout(60):
+            while "snapshot_delayed" not in caplog.text:
+                await asyncio.sleep(0.05)
+            place.unlink()
+            while trainer.versions.promoted is None:
+                await asyncio.sleep(0.05)
+        running.cancel()
+        await asyncio.wait([running])
+
+    kafka_admin.ensure(settings)
+    asyncio.run(main())
+    found = newest(own_kafka.bootstrap_servers)
+    assert found is not None
+    assert found.metrics["n_examples"] == trainer.learner.n_examples
+    assert failures == []
+
+
+def small(servers: str, url: str) -> Settings:
+    return load(environ={**SMALL, "RILLET_BOOTSTRAP_SERVERS": servers, "RILLET_SNAPSHOTS__URL": url})
+
+
+def learning(settings: Settings, on_failure: Callable[[BaseException], None]) -> Trainer:
+    """It has learned of all items."""
+    trainer = Trainer(settings, on_failure)
+    trainer.knowledge.vocabularies.items.encode([f"i{item}" for item in range(N)])
+    trainer.learner.observe(looks(3_000))
+    return trainer
+
+
+def looks(n: int) -> Interactions:
+    """Of users who go around a ring of items."""
+    each = np.arange(n)
+    return Interactions(
+        user=(each % 50).astype(np.uint64),
+        session=np.zeros(n, np.uint64),
+        item=((each // 50 + each % 50) % N).astype(np.int32),
+        kind=np.ones(n, np.uint8),
+        time_s=each * 10.0,
+        term=np.full(n, -1, np.int32),
+        segment=np.full(n, -1, np.int32),
+    )
 
 
 def serves(shop: Shop, servers: str, now_ms: int) -> bool:
