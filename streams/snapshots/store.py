@@ -42,6 +42,8 @@ YOUNG_MS: Final = 60_000
 ABANDONED_MS: Final = 3_600_000
 """What has no manifest after this was left behind by a writer that was killed."""
 SHOWN: Final = 5
+CLIENTS: Final = {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"}
+"""Packages of object stores, whose own errors fsspec lets through: they are no OSError."""
 
 
 class Part(NamedTuple):
@@ -245,7 +247,9 @@ class SnapshotStore:
             yield
         except FileNotFoundError as error:
             raise (self._missing(version) if version else self._unreachable(error)) from error
-        except OSError as error:
+        except Exception as error:
+            if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in CLIENTS:
+                raise
             raise self._unreachable(error) from error
 
     def _missing(self, version: str) -> SnapshotMissingError:
@@ -257,9 +261,9 @@ class SnapshotStore:
             fix="Name one of those, or the place that the trainer writes to (snapshots.url, --store).",
         )
 
-    def _unreachable(self, error: OSError) -> StoreUnreachableError:
+    def _unreachable(self, error: Exception) -> StoreUnreachableError:
         return StoreUnreachableError(
-            f"{self.url} cannot be used: {error.strerror or error}.",
+            f"{self.url} cannot be used: {getattr(error, 'strerror', None) or error}.",
             fix="Check snapshots.url, the disk or network, and the rights there.",
         )
 

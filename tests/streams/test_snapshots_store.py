@@ -2,9 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -65,9 +66,47 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["disk", "memory"])
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """Address of a server that speaks the protocol of S3."""
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3: str, monkeypatch: pytest.MonkeyPatch, unique: Callable[[str], str]) -> str:
+    """URL of one of the test's own."""
+    name = unique("shop")
+    as_user_of(s3, monkeypatch)
+    fsspec.filesystem("s3").mkdir(name)
+    return f"s3://{name}"
+
+
+def as_user_of(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients made from here on talk to ``address``."""
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    for name, value in {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(params=["disk", "memory", "s3"])
 def url(request: pytest.FixtureRequest, tmp_path: Path, unique: Callable[[str], str]) -> str:
-    return str(tmp_path / "models") if request.param == "disk" else f"memory://{unique('models')}"
+    match request.param:
+        case "disk":
+            return str(tmp_path / "models")
+        case "memory":
+            return f"memory://{unique('models')}"
+        case _:
+            return f"{request.getfixturevalue('bucket')}/models"
 
 
 @pytest.fixture
@@ -419,6 +458,17 @@ def test_a_place_that_refuses_is_told(tmp_path: Path) -> None:
     store = SnapshotStore(SnapshotSettings(url=str(tmp_path / "file" / "models")))
     with pytest.raises(StoreUnreachableError, match=r"file/models cannot be used: "):
         store.write(a_model(), ABOUT)
+
+
+def test_an_object_store_that_does_not_answer_is_told(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    as_user_of(address, monkeypatch)
+    store = SnapshotStore(SnapshotSettings(url=f"{bucket}/models"))
+    with pytest.raises(StoreUnreachableError, match=f"{bucket}/models cannot be used: "):
+        store.write(a_model(), ABOUT)
+    with pytest.raises(StoreUnreachableError, match=f"{bucket}/models cannot be used: "):
+        store.read(version_of(NOW_MS))
 
 
 def test_a_url_that_nothing_knows_is_told() -> None:
