@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from streams.settings import fields, load, load_with_origins
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "rillet"}
 
 
@@ -30,6 +32,33 @@ def test_the_environment_of_services_is_accepted(service: str) -> None:
     loaded = load_with_origins(environ=environ)
     assert set(loaded.origins.values()) == set(environ)
     assert set(loaded.origins) <= {name for name, _ in fields()}
+
+
+def test_trainer_and_workers_share_the_snapshots_of_the_embedding_model() -> None:
+    for name in ("trainer", "worker"):
+        settings = load(environ={key: str(each) for key, each in OURS[name]["environment"].items()})
+        assert settings.embed.enabled
+        assert f"models:{settings.snapshots.url}" in OURS[name]["volumes"]
+
+
+def test_every_volume_of_our_services_is_declared_and_lies_in_a_folder_that_the_image_gives_to_its_user() -> (
+    None
+):
+    declared = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["volumes"]
+    (folders,) = re.findall(r"install -d -o rillet (.+)$", DOCKERFILE, re.MULTILINE)
+    for service in OURS.values():
+        for volume in service.get("volumes", []):
+            name, _, folder = volume.partition(":")
+            assert name in declared
+            assert folder in folders.split()
+
+
+def test_the_image_has_the_extra_that_the_trainer_needs() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (default,) = re.findall(r"^ARG EXTRAS=(.*)$", DOCKERFILE, re.MULTILINE)
+    assert 'pip install --no-cache-dir ".[$EXTRAS]"' in DOCKERFILE
+    assert OURS["trainer"]["build"]["args"]["EXTRAS"] == default == "embed"
+    assert default in extras
 
 
 def test_kafka_is_the_version_that_is_tested() -> None:
@@ -72,7 +101,7 @@ def test_prometheus_scrapes_the_worker_where_it_serves() -> None:
 
 
 def test_the_image_copies_what_exists_and_is_sent_to_the_build() -> None:
-    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     sent = (ROOT / ".dockerignore").read_text().split()
     for name in " ".join(copied).split():
         assert (ROOT / name).exists(), name
@@ -80,5 +109,5 @@ def test_the_image_copies_what_exists_and_is_sent_to_the_build() -> None:
 
 
 def test_the_image_runs_as_a_user_without_rights() -> None:
-    users = re.findall(r"^USER (.+)$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
+    users = re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE)
     assert users == ["10001"]
