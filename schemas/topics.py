@@ -15,10 +15,12 @@ from typing import Final, Literal
 from schemas.audit import AuditEntry
 from schemas.catalog import Item, Promotion
 from schemas.events import AnyEvent, Browse, Feedback, Purchase, Search
+from schemas.inventory import Asset
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
 from schemas.snapshots import Announced, Promoted
+from schemas.value import ValueReport
 
 BROWSE: Final = "events.browse"
 SEARCH: Final = "events.search"
@@ -32,7 +34,9 @@ TRENDING: Final = "recommendations.trending"
 RELATED: Final = "recommendations.related"
 QUALITY: Final = "metrics.quality"
 MODEL: Final = "metrics.model"
+VALUE: Final = "metrics.value"
 AUDIT: Final = "audit.log"
+ASSETS: Final = "inventory.assets"
 INTERACTIONS: Final = "knowledge.interactions"
 PARAMETERS: Final = "knowledge.parameters"
 VERSIONS: Final = "models.versions"
@@ -117,6 +121,7 @@ def catalogue(partitions: int = PARTITIONS) -> tuple[Topic, ...]:
         *_recommendations(partitions),
         *_metrics(),
         _audit(),
+        _assets(),
         _versions(),
         _interactions(),
         _parameters(),
@@ -272,6 +277,7 @@ def _metrics() -> tuple[Topic, ...]:
     values: tuple[tuple[str, str, type, str], ...] = (
         (QUALITY, "source", QualityReport, "Data quality of each source, window by window."),
         (MODEL, "model", ModelReport, "Prequential figures of each model version, window by window."),
+        (VALUE, "of", ValueReport, "What each source of data is worth to the ranking, window by window."),
     )
     return tuple(
         Topic(
@@ -297,6 +303,20 @@ def _audit() -> Topic:
         owner="rillet",
         partitions=1,
         retention_ms=400 * DAY_MS,
+    )
+
+
+def _assets() -> Topic:
+    return Topic(
+        name=ASSETS,
+        key="asset",
+        value_type=Asset,
+        description="What is known of each topic and table of the cluster, by its name. One that went away says so "
+        "for a while; then a null value removes it. One partition.",
+        owner="rillet",
+        partitions=1,
+        retention_ms=FOREVER,
+        cleanup="compact",
     )
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": ("streams.demo", "See it work: a shop, a broker and a worker."),
     "worker": ("streams.commands.worker", "Run one worker."),
     "trainer": ("streams.commands.trainer", "Learn the embedding model."),
+    "value": ("streams.commands.value", "Show what each source of data is worth."),
     "topics": ("streams.commands.topics", "Create, compare and describe the topics."),
     "broker": ("streams.commands.broker", "Start a broker for trying out."),
     "simulate": ("streams.simulate", "Send the events of a simulated shop."),

@@ -49,6 +49,7 @@ from streams.model_metrics import ModelMetrics
 from streams.publish import Publisher, slate_record
 from streams.quality import QualityBook
 from streams.settings import Settings
+from streams.value_metrics import ValueMetrics
 
 if TYPE_CHECKING:
     from streams.embedding import EmbeddingSwap
@@ -95,6 +96,7 @@ class Flow:
             self.path, self.interest.load, settings.topics.partitions, self.owns, self.missing
         )
         self.model_metrics = self._model_metrics()
+        self.value_metrics = self._value_metrics()
         self._audit = Audit(settings.worker.id)
         self._ingest_catalog = IngestCatalog(settings.ingest)
         self._sequence = OffsetSequence(self.app.transport.guard)
@@ -114,6 +116,8 @@ class Flow:
         beside = [self.acknowledger.run, self.publisher.run, self._count_quality, self._tell_learned]
         if self.model_metrics:
             beside.append(self.model_metrics.run)
+        if self.value_metrics:
+            beside.append(self.value_metrics.run)
         self._tasks = [asyncio.create_task(self._supervised(work())) for work in beside]
 
     async def _shopper(self, stream: Any) -> None:
@@ -172,6 +176,8 @@ class Flow:
         if learned and self.model_metrics:
             self.model_metrics.add(learned)
             self._audit.write(learned.happenings, now_ms, parcel)
+        if learned and self.value_metrics:
+            self.value_metrics.add(learned)
 
     def _report(self, absorbed: Absorbed, epoch: int, parcel: Parcel) -> None:
         if absorbed.facts.items:
@@ -208,6 +214,14 @@ class Flow:
             self.outbox,
             settings.worker.id,
             settings.publish.slate_length,
+        )
+
+    def _value_metrics(self) -> ValueMetrics | None:
+        settings, path = self.settings, self.path
+        if path.learning is None or not settings.value.enabled:
+            return None
+        return ValueMetrics(
+            settings.value, settings.rank, path.learning, path.knowledge, self.outbox, settings.worker.id
         )
 
     def _embedding(self) -> "EmbeddingSwap | None":

@@ -103,6 +103,16 @@ MODEL_DIVERSITY = Gauge(
 MODEL_NOVELTY = Gauge(
     "rillet_model_novelty_bits", "Mean of -log2 of the offered items' share of all interactions.", ["model"]
 )
+VALUE = Gauge(
+    "rillet_value_ndcg",
+    "NDCG that a source of data, or a signal, adds to the ranking, by Shapley's shares, in the latest window.",
+    ["of", "player"],
+)
+LEFT_OUT = Gauge(
+    "rillet_value_left_out_ndcg",
+    "NDCG that the ranking loses where one source of data or signal alone is left out, in the latest window.",
+    ["of", "player"],
+)
 MODEL_HAPPENINGS = Counter(
     "rillet_model_happenings_total", "Drifts, promotions, resets and rollbacks.", ["kind", "model"]
 )

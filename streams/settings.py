@@ -40,6 +40,7 @@ from models.path_settings import PathSettings
 from models.quality.settings import QualitySettings
 from models.rank.settings import RankSettings
 from models.retrieve.settings import RetrieveSettings
+from models.value.settings import ValueSettings
 from streams.errors import SettingsError
 from streams.snapshots.settings import SnapshotSettings
 
@@ -305,6 +306,7 @@ class Settings(Section):
     embed: EmbedSettings = EmbedSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
     quality: QualitySettings = QualitySettings()
+    value: ValueSettings = ValueSettings()
     publish: PublishSettings = PublishSettings()
 
     def path(self) -> PathSettings:

@@ -1,6 +1,6 @@
 """The path of the agents as a recommender: the same ingest, folding, learning, retrieval and ranking."""
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from itertools import groupby, zip_longest
 from operator import attrgetter
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from models.absorb import Cause
 from models.evaluate.recommender import Offer
 from models.knowledge.facts import Facts
 from models.learn.join import Joined
+from models.learn.learning import Learned
 from models.path import Path
 from schemas import topics
 from schemas.events import AnyEvent
@@ -33,10 +34,20 @@ _topic = attrgetter("topic")
 _encode = msgspec.json.Encoder().encode
 
 
+Take = Callable[[AnyEvent], AnyEvent | None]
+"""What is left of an event, None of one that would not have come."""
+
+
+def as_it_is(event: AnyEvent) -> AnyEvent:
+    """All of it."""
+    return event
+
+
 class OfPath:
     """``states`` keeps the users' states; ``update_every_s`` of event time is how often knowledge catches up.
 
-    Nothing is filtered or changed against the worker: an event that ingest refuses causes nothing, and is counted.
+    It never hears of more of an event than ``take`` leaves; ``watch`` is shown what the scorers learn from. Nothing
+    else is changed against the worker: an event that ingest refuses causes nothing, and is counted.
     """
 
     def __init__(
@@ -45,10 +56,13 @@ class OfPath:
         name: str = "rillet",
         states: MutableMapping[bytes, bytes] | None = None,
         update_every_s: float = 0.0,
+        take: Take = as_it_is,
+        watch: Callable[[Learned], None] = lambda _: None,
     ) -> None:
         self.name = name
         self.path = path
         self.n_refused = 0
+        self._take, self._watch = take, watch
         self._states: MutableMapping[bytes, bytes] = {} if states is None else states
         self.update_every_s = update_every_s
         self._due_s: float | None = None
@@ -73,7 +87,7 @@ class OfPath:
         """See ``Recommender``."""
         for facts, joined in self._later:
             self.path.knowledge.learn(facts)
-            self.path.learn(joined)
+            self._learn(joined)
         self._later.clear()
 
     def train(self, events: Sequence[AnyEvent]) -> None:
@@ -106,7 +120,9 @@ class OfPath:
             self._due_s = now_s + self.update_every_s
 
     def _absorb(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Cause]:
-        records = [self._record(event) for event in events]
+        records = [self._record(event) for event in map(self._take, events) if event is not None]
+        if not records:
+            return []
         batches = [list(same) for _, same in groupby(records, key=_topic)]
         absorbed = self.path.absorb(batches, self._load, events[-1].time_ms, learn=learn)
         for states in absorbed.states.values():
@@ -115,10 +131,15 @@ class OfPath:
         self.n_refused += sum(len(batch.ingested.rejected) for batch in absorbed.quality)
         joined = self.path.join(absorbed)
         if learn:
-            self.path.learn(joined)
+            self._learn(joined)
         else:
             self._later.append((absorbed.facts, joined))
         return absorbed.causes
+
+    def _learn(self, joined: Joined | None) -> None:
+        learned = self.path.learn(joined)
+        if learned:
+            self._watch(learned)
 
     def _record(self, event: AnyEvent) -> LoggedRecord:
         topic = topics.of_event(event)

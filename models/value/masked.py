@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from models.learn.groups import I16, SCALE, Groups
 from models.retrieve.compiled import compiled
 from models.retrieve.contract import F32, F64, I32
-from models.value.sources import Layout
+from models.value.games import Layout
 
 Bool = NDArray[np.bool_]
 MEASURES: Final = ("ndcg", "hit_rate", "mrr")

@@ -1,4 +1,4 @@
-"""The value of sources of data, on the stream: lists are judged under every coalition of sources, then learned.
+"""The value of sources of data, or of signals, on the stream: lists are judged under every coalition, then learned.
 
 Masked progressive validation. The scorer that judges is one of its own, which learns half of its lists with some
 sources hidden: else a source would be worth the shock of missing it. What is hidden is what the ranking reads of a
@@ -12,17 +12,16 @@ import numpy as np
 from models.learn.groups import Groups
 from models.learn.listwise import Listwise
 from models.retrieve.contract import F32, F64
+from models.value.games import Game, layout_of, open_blocks
 from models.value.masked import MEASURES, masked, worth
 from models.value.settings import ValueSettings
 from models.value.shapley import left_out_matrix, shapley_matrix
-from models.value.sources import SOURCES, layout_of, open_blocks
 
-EVERYONE: Final = (1 << len(SOURCES)) - 1
 STATISTICS: Final = ("shapley", "left_out")
 
 
 class Sums(NamedTuple):
-    """Of n lists; M measures, P sources, statistics as in ``STATISTICS``."""
+    """Of n lists; M measures, P players, statistics as in ``STATISTICS``."""
 
     n: int
     total: F64
@@ -30,14 +29,14 @@ class Sums(NamedTuple):
     squares: F64
     """(2, M, P)"""
     all_in: F64
-    """(M,) worth of all sources together."""
+    """(M,) worth of all together."""
     none_in: F64
     """(M,) of none."""
 
 
-def no_sums() -> Sums:
+def no_sums(n_players: int) -> Sums:
     """Of no lists."""
-    shape = len(STATISTICS), len(MEASURES), len(SOURCES)
+    shape = len(STATISTICS), len(MEASURES), n_players
     return Sums(0, np.zeros(shape), np.zeros(shape), np.zeros(len(MEASURES)), np.zeros(len(MEASURES)))
 
 
@@ -45,16 +44,17 @@ class Valuing:
     """Over features of recommendation sources ``recommenders``; ``first`` (F,) are the weights to begin with."""
 
     def __init__(
-        self, settings: ValueSettings, recommenders: tuple[str, ...], first: F32, rate: float
+        self, game: Game, settings: ValueSettings, recommenders: tuple[str, ...], first: F32, rate: float
     ) -> None:
-        self._settings = settings
-        self._layout = layout_of(recommenders)
-        self._opened = open_blocks(self._layout)
-        self._matrices = np.stack([shapley_matrix(len(SOURCES)), left_out_matrix(len(SOURCES))])
+        self.game, self._settings = game, settings
+        self._layout = layout_of(game, recommenders)
+        self._opened = open_blocks(game, self._layout)
+        n_players = len(game.players)
+        self._matrices = np.stack([shapley_matrix(n_players), left_out_matrix(n_players)])
         self._scorer = Listwise(first, rate)
         self._rng = np.random.default_rng(settings.seed)
         self._n_told = 0
-        self.sums = no_sums()
+        self.sums = no_sums(n_players)
 
     def add(self, groups: Groups) -> None:
         """Take lists with their outcomes: judge some, then learn these."""
@@ -65,9 +65,15 @@ class Valuing:
             self._judge(some)
             self._scorer.learn(masked(some, self._layout, self._opened[self._hidden(len(mine))]))
 
+    def warm_up(self, groups: Groups) -> None:
+        """Compile every kernel, or load it compiled, by no lists at all."""
+        none = groups.of(slice(0, 0))
+        self._judge(none)
+        self._scorer.learn(masked(none, self._layout, self._opened[:0]))
+
     def taken(self) -> Sums:
         """What was summed since the last call."""
-        sums, self.sums = self.sums, no_sums()
+        sums, self.sums = self.sums, no_sums(len(self.game.players))
         return sums
 
     def _drawn(self, n: int) -> slice:
@@ -87,11 +93,11 @@ class Valuing:
             sums.n + len(groups.n),
             sums.total + values.sum(axis=2),
             sums.squares + np.square(values).sum(axis=2),
-            sums.all_in + worths[:, :, EVERYONE].sum(axis=1),
+            sums.all_in + worths[:, :, self.game.everyone].sum(axis=1),
             sums.none_in + worths[:, :, 0].sum(axis=1),
         )
 
     def _hidden(self, n: int) -> np.ndarray:
         """(n,) coalitions that remain."""
-        drawn = self._rng.integers(0, EVERYONE + 1, n)
-        return np.where(self._rng.random(n) < self._settings.dropout, drawn, EVERYONE)
+        drawn = self._rng.integers(0, self.game.everyone + 1, n)
+        return np.where(self._rng.random(n) < self._settings.dropout, drawn, self.game.everyone)

@@ -1,19 +1,11 @@
 """The stream as it would be without one source of data, to learn everything anew from it."""
 
-from collections.abc import Callable
 from typing import Final
 
 from msgspec.structs import replace
 
+from models.evaluate.of_path import Take
 from schemas.events import AnyEvent, Browse, Cart, Click, Dismiss, Purchase, Search, Wishlist
-
-Take = Callable[[AnyEvent], AnyEvent | None]
-"""What is left of an event, None of one that would not have come."""
-
-
-def withheld(source: str) -> Take:
-    """Without ``source``, one of ``WITHHELD``."""
-    return WITHHELD[source]
 
 
 def _without_browse(event: AnyEvent) -> AnyEvent | None:

@@ -18,6 +18,7 @@ from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
 from schemas.rejections import Rejection
 from schemas.snapshots import Announced, Promoted
+from schemas.value import ValueReport
 from streams.errors import InputError
 from streams.follow import FollowedRecord
 
@@ -72,18 +73,23 @@ def _model_id(_: FollowedRecord, report: ModelReport | None) -> object:
     return report and (report.model, report.model_version, report.window_start_ms, report.worker)
 
 
+def _value_id(_: FollowedRecord, report: ValueReport | None) -> object:
+    return report and (report.of, report.window_start_ms, report.worker)
+
+
 SLATES: Final = Output(topics.SLATES, _json(Slate), _slate_id)
 TRENDING: Final = Output(topics.TRENDING, _json(Trending))
 RELATED: Final = Output(topics.RELATED, _json(Related))
 QUALITY: Final = Output(topics.QUALITY, _json(QualityReport), _quality_id)
 MODEL: Final = Output(topics.MODEL, _json(ModelReport), _model_id)
+VALUE: Final = Output(topics.VALUE, _json(ValueReport), _value_id)
 AUDIT: Final = Output(topics.AUDIT, _json(AuditEntry))
 VERSIONS: Final[Output[Announced | Promoted]] = Output(topics.VERSIONS, _json(Announced | Promoted))  # type: ignore[arg-type]
 DEAD_LETTERS: Final = Output(topics.DEAD_LETTER, _letter, _letter_id)
 
 OUTPUTS: Final[dict[str, Output[Any]]] = {
     output.topic: output
-    for output in (SLATES, TRENDING, RELATED, QUALITY, MODEL, AUDIT, VERSIONS, DEAD_LETTERS)
+    for output in (SLATES, TRENDING, RELATED, QUALITY, MODEL, VALUE, AUDIT, VERSIONS, DEAD_LETTERS)
 }
 
 

@@ -9,6 +9,7 @@ from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
 from schemas.snapshots import Announced, Promoted
+from schemas.value import ValueReport
 from streams.client import outputs
 from streams.client.feed import Feed
 from streams.client.outputs import Output
@@ -70,6 +71,10 @@ class Rillet:
     def quality(self, *, since: Since = "end", follow: bool = True) -> Feed[QualityReport]:
         """Data quality of each source, window by window."""
         return self._feed(outputs.QUALITY, since, follow)
+
+    def values(self, *, since: Since = "end", follow: bool = True) -> Feed[ValueReport]:
+        """What sources of data are worth, window by window."""
+        return self._feed(outputs.VALUE, since, follow)
 
     def models(self, *, since: Since = "end", follow: bool = True) -> Feed[ModelReport]:
         """Prequential figures of each model version, window by window."""

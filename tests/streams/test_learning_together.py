@@ -19,10 +19,12 @@ from models.evaluate.prequential import wanted
 from models.learn.learning import Learning
 from models.path import Path as PurePath
 from models.retrieve.contract import F64
+from models.value.report import combined
 from schemas import topics
 from schemas.audit import AuditEntry
 from schemas.events import AnyEvent
 from schemas.metrics import ModelReport
+from schemas.value import ValueReport
 from schemas.outputs import Slate
 from streams.broker import KafkaBroker, kafka
 from streams.commands import model
@@ -36,6 +38,7 @@ REPEATS = {
     "RILLET_RANK__MMR_LAMBDA": "1",
     "RILLET_RETRIEVE__RECENT__CURRENT": "true",
     "RILLET_PUBLISH__SLATE_LENGTH": str(K),
+    "RILLET_VALUE__REPORT_S": "2",
 }
 NOISE = 0.02
 """Of a hit rate over some 3,500 trials: two and a half standard errors of the paired difference, where one in nine
@@ -172,6 +175,15 @@ def test_two_workers_rank_as_well_as_one_and_a_third_starts_warm(
     }
     reports = [msgspec.json.decode(r.value or b"", type=ModelReport) for r in all_of(servers, topics.MODEL)]
     assert {report.worker for report in reports if report.model == "listwise"} == {"first", "second"}
+
+    values = [msgspec.json.decode(r.value or b"", type=ValueReport) for r in all_of(servers, topics.VALUE)]
+    assert {report.worker for report in values} == {"first", "second"}
+    of_sources = combined([report for report in values if report.of == "source"])
+    assert of_sources is not None
+    assert of_sources.n > 0.8 * len(two) / 8
+    ndcg = {each.player: each.value for each in of_sources.values if each.metric == "ndcg"}
+    assert max(ndcg, key=lambda player: ndcg[player]) == "browse"  # the log has nothing else
+    assert sum(ndcg.values()) == pytest.approx(of_sources.all_in["ndcg"], abs=1e-3)
 
     with workers(servers, tmp_path, "third") as (third,):
         shop = Shop(servers)

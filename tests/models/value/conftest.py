@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.learn.groups import SCALE, Groups
-from models.value.sources import Layout
+from models.value.games import Layout
 
 N_RECOMMENDERS = 3
 WIDTH = 2

@@ -5,9 +5,9 @@ import pytest
 
 from models.learn.groups import SCALE, Groups
 from models.learn.listwise import Listwise
+from models.value.games import Layout
 from models.value.masked import masked, worth
 from models.value.shapley import shapley_matrix
-from models.value.sources import Layout
 
 Make = Callable[..., Groups]
 

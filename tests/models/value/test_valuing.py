@@ -4,8 +4,8 @@ from msgspec.structs import asdict
 
 from models.learn.groups import SCALE, Groups
 from models.rank.features import feature_names
+from models.value.games import GAMES, SOURCES, Game, layout_of, open_blocks
 from models.value.settings import ValueSettings
-from models.value.sources import NEEDS, SOURCES, layout_of, open_blocks
 from models.value.valuing import Valuing
 from models.value.withheld import WITHHELD
 from schemas.events import Browse, Cart, Dismiss, Line, Purchase, Search
@@ -40,7 +40,7 @@ def shop(n: int, seed: int = 1) -> Groups:
 
 
 def valued(settings: ValueSettings = EVERY, n: int = 2_000, batch: int = 100) -> Valuing:
-    valuing = Valuing(settings, RECOMMENDERS, np.zeros(len(NAMES), np.float32), 0.5)
+    valuing = Valuing(SOURCES, settings, RECOMMENDERS, np.zeros(len(NAMES), np.float32), 0.5)
     groups = shop(n)
     for start in range(0, n, batch):
         valuing.add(groups.of(slice(start, start + batch)))
@@ -49,7 +49,7 @@ def valued(settings: ValueSettings = EVERY, n: int = 2_000, batch: int = 100) ->
 
 def test_what_tells_is_worth_what_is_gained() -> None:
     sums = valued().taken()
-    shapley = dict(zip(SOURCES, (sums.total[0, 0] / sums.n).tolist(), strict=True))
+    shapley = dict(zip(SOURCES.players, (sums.total[0, 0] / sums.n).tolist(), strict=True))
     assert sums.n == 2_000
     assert sum(shapley.values()) == pytest.approx((sums.all_in - sums.none_in)[0] / sums.n)
     # With search the wanted item is first; neighbours alone put it anywhere, which still is worth something.
@@ -58,7 +58,7 @@ def test_what_tells_is_worth_what_is_gained() -> None:
     assert all(
         abs(shapley[name]) < 1e-9 for name in ("purchase", "feedback", "attributes", "text", "promotions")
     )
-    left_out = dict(zip(SOURCES, (sums.total[1, 0] / sums.n).tolist(), strict=True))
+    left_out = dict(zip(SOURCES.players, (sums.total[1, 0] / sums.n).tolist(), strict=True))
     assert left_out["search"] > 0.3
     assert left_out["browse"] == pytest.approx(0.0, abs=0.03)
 
@@ -77,29 +77,31 @@ def test_one_in_eight_is_valued_whatever_the_batches(batch: int) -> None:
 
 def test_lists_without_a_wanted_item_are_passed_over() -> None:
     groups = shop(4)
-    valuing = Valuing(EVERY, RECOMMENDERS, np.zeros(len(NAMES), np.float32), 0.5)
+    valuing = Valuing(SOURCES, EVERY, RECOMMENDERS, np.zeros(len(NAMES), np.float32), 0.5)
     valuing.add(groups._replace(target=np.full(4, -1, np.int32)))
     valuing.add(groups._replace(weight=np.full(4, -1.0, np.float32)))
     assert valuing.taken().n == 0
 
 
-def test_every_feature_of_an_item_takes_known_sources() -> None:
+@pytest.mark.parametrize("game", GAMES.values())
+def test_every_feature_of_an_item_takes_known_players(game: Game) -> None:
     known = {name.partition(".")[0] for name in feature_names(("session_knn", "covisitation", "content", "search",
         "trending", "cold_start", "recent", "embedding"))}  # fmt: skip
-    assert set(NEEDS) <= known
-    free = known - set(NEEDS)
+    assert set(game.needs) <= known
+    assert {player for players in game.needs.values() for player in players} == set(game.players)
+    free = known - set(game.needs)
     assert {name for name in free if not name.startswith("platform")} == {
         "agreement", "age", "always", "session_length", "returning", "searched", "hour_sin", "hour_cos",
     }  # fmt: skip
 
 
 def test_a_block_opens_with_all_that_it_takes() -> None:
-    layout = layout_of(RECOMMENDERS)
-    opened = open_blocks(layout)
+    layout = layout_of(SOURCES, RECOMMENDERS)
+    opened = open_blocks(SOURCES, layout)
     of_text = layout.block[NAMES.index("content.score")]
-    both = 1 << list(SOURCES).index("browse") | 1 << list(SOURCES).index("text")
+    both = 1 << list(SOURCES.players).index("browse") | 1 << list(SOURCES.players).index("text")
     assert opened[both, of_text]
-    assert not opened[1 << list(SOURCES).index("text"), of_text]
+    assert not opened[1 << list(SOURCES.players).index("text"), of_text]
     assert opened[:, layout.block[NAMES.index("always")]].all()
 
 

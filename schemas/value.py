@@ -1,0 +1,37 @@
+"""What sources of data are worth to the recommendations: the values of the topic ``metrics.value``.
+
+Aggregates only: no user or item id ever appears here.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from schemas.events import SCHEMA_VERSION
+from schemas.metrics import WindowMs
+
+
+class Value(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one player adds to one figure, by Shapley's shares, and what is lost where it alone is left out."""
+
+    player: str
+    metric: str
+    value: float
+    value_error: float
+    left_out: float
+    left_out_error: float
+
+
+class ValueReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of the lists of one window. By metric, values add up to ``all_in`` less ``none_in``."""
+
+    of: str
+    window_start_ms: WindowMs
+    window_end_ms: WindowMs
+    n: Annotated[int, Meta(ge=1)]
+    k: Annotated[int, Meta(ge=1)]
+    all_in: dict[str, float]
+    none_in: dict[str, float]
+    values: list[Value]
+    worker: str | None = None
+    schema_version: int = SCHEMA_VERSION

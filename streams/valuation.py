@@ -1,0 +1,111 @@
+"""Values the sources of data of a log: masked on the way through it, and by learning anew without each of them."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from models.evaluate.of_path import OfPath
+from models.evaluate.prequential import Prequential
+from models.evaluate.result import Difference, differences
+from models.learn.learning import Learned, first_weights
+from models.path import Path as PurePath
+from models.value.games import Game
+from models.value.report import report
+from models.value.valuing import Valuing
+from models.value.withheld import WITHHELD
+from schemas.events import AnyEvent
+from schemas.value import ValueReport
+from streams.errors import InputError
+from streams.evaluation import Log, Progress, events_of, states_on_disk
+from streams.settings import Settings
+
+ALL = "all sources"
+
+
+class Valuation(NamedTuple):
+    """What was found over a log."""
+
+    report: ValueReport
+    withheld: list[Difference]
+    """Of all data over the data without each source, learned anew; none where that was not asked for."""
+    n_events: int
+
+
+def valued(
+    game: Game, log: Log, settings: Settings, progress: Progress, *, anew: bool, from_share: float, batch: int
+) -> Valuation:
+    """Follow the log; its first part ``from_share`` is learned and not counted.
+
+    Raises:
+        InputError: nothing learns to rank, or nothing of the log could be valued.
+    """
+    n_events, present = _counted(log, progress)
+    path = PurePath(settings.path())
+    stage = _Stage(game, settings, path, n_events * from_share)
+    with tempfile.TemporaryDirectory(prefix="rillet-value-") as folder:
+        states = (states_on_disk(Path(folder) / str(i)) for i in range(1 + len(present)))
+        recommenders = [OfPath(path, ALL, next(states), watch=stage.learned)]
+        for source in present if anew else ():
+            of_rest = PurePath(settings.path())
+            recommenders.append(OfPath(of_rest, f"without {source}", next(states), take=WITHHELD[source]))
+        follower = Prequential(recommenders, settings.interest.idle_s)
+        for done in follower.run(stage.passing(events_of(log, progress)), batch):
+            stage.done = done
+    keep = follower.events.column("at") >= stage.begins
+    names = [recommender.name for recommender in recommenders]
+    apart = differences(names, follower.events, follower.found, keep, settings.value.k) if anew else []
+    return Valuation(stage.report(), apart, follower.n_events)
+
+
+class _Stage:
+    """Lets the valuing see what the scorers learn from, and counts from the event number ``begins`` on."""
+
+    def __init__(self, game: Game, settings: Settings, path: PurePath, begins: float) -> None:
+        if path.learning is None:
+            raise InputError("Nothing learns to rank: learn.enabled is false.", fix="Set it to true.")
+        self._k, self.begins, self.done = settings.value.k, begins, 0
+        self._valuing = Valuing(
+            game,
+            settings.value,
+            tuple(path.learning.scorer.sources),
+            first_weights(path.learning.names, settings.rank),
+            settings.learn.rate,
+        )
+        self._first_ms = self._last_ms = 0
+
+    def passing(self, events: Iterable[AnyEvent]) -> Iterator[AnyEvent]:
+        """The events, noting the times of those that count."""
+        for event in events:
+            if self.done < self.begins or not self._first_ms:
+                self._first_ms = event.time_ms
+            self._last_ms = event.time_ms
+            yield event
+
+    def learned(self, learned: Learned) -> None:
+        """Value these lists."""
+        self._valuing.add(learned.joined.groups)
+        if self.done < self.begins:
+            self._valuing.taken()
+
+    def report(self) -> ValueReport:
+        """Of what counts."""
+        sums = self._valuing.taken()
+        if not sums.n:
+            raise InputError(
+                "No list of this log could be valued: nobody wanted what had been offered.",
+                fix="Take a longer log, a smaller --from, or value.share=1.",
+            )
+        return report(
+            self._valuing.game, sums, self._k, self._first_ms, max(self._last_ms, self._first_ms) + 1
+        )
+
+
+def _counted(log: Log, progress: Progress) -> tuple[int, list[str]]:
+    """Events of the log, and which sources of data are among them."""
+    n, absent = 0, dict(WITHHELD)
+    for event in events_of(log, progress, "counting"):
+        n += 1
+        for source in [source for source, take in absent.items() if take(event) != event]:
+            del absent[source]
+    return n, [source for source in WITHHELD if source not in absent]

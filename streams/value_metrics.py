@@ -1,0 +1,87 @@
+"""Publishes what sources of data are worth to ``metrics.value``, and sets the gauges. What is valued is ``valuing``.
+
+The window under way, and what the judging scorer has learned, are kept in memory only.
+"""
+
+import asyncio
+
+import msgspec
+
+from models.knowledge.base import KnowledgeBase
+from models.learn.learning import Learned, Learning, first_weights
+from models.rank.settings import RankSettings
+from models.value.games import GAMES
+from models.value.report import report
+from models.value.settings import ValueSettings
+from models.value.valuing import Valuing
+from schemas import topics
+from schemas.value import ValueReport
+from streams import metrics
+from streams.engine.outbox import Outbox
+
+_encode = msgspec.json.Encoder().encode
+SHOWN = "ndcg"
+"""The measure of the gauges."""
+
+
+class ValueMetrics:
+    """Of one worker's lists."""
+
+    def __init__(
+        self,
+        settings: ValueSettings,
+        rank: RankSettings,
+        learning: Learning,
+        knowledge: KnowledgeBase,
+        outbox: Outbox,
+        worker: str,
+    ) -> None:
+        self._settings, self._knowledge, self._outbox, self._worker = settings, knowledge, outbox, worker
+        first = first_weights(learning.names, rank)
+        self._valuings = [
+            Valuing(game, settings, tuple(learning.scorer.sources), first, learning.settings.rate)
+            for game in GAMES.values()
+        ]
+        for valuing in self._valuings:
+            valuing.warm_up(learning.join([]).groups)
+        self._began_ms: int | None = None
+
+    def add(self, learned: Learned) -> None:
+        """Take what a micro-batch of outcomes showed."""
+        if self._began_ms is None:
+            self._began_ms = self._now_ms()
+        for valuing in self._valuings:
+            valuing.add(learned.joined.groups)
+
+    async def run(self) -> None:
+        """Publish for ever."""
+        while True:
+            await asyncio.sleep(self._settings.report_s)
+            await self.publish()
+
+    async def publish(self) -> None:
+        """Close the window; one without outcomes is not told of."""
+        if self._began_ms is None:
+            return
+        start_ms, end_ms = self._began_ms, max(self._now_ms(), self._began_ms) + 1
+        self._began_ms = None
+        parcel = self._outbox.parcel()
+        for valuing in self._valuings:
+            sums = valuing.taken()
+            if sums.n:
+                told = report(valuing.game, sums, self._settings.k, start_ms, end_ms, self._worker)
+                _set_gauges(told)
+                parcel.add(topics.VALUE, told.of.encode(), _encode(told))
+        parcel.seal()
+        await parcel.delivered
+
+    def _now_ms(self) -> int:
+        """Event time as far as it is known."""
+        return int(self._knowledge.latest_s * 1000.0)
+
+
+def _set_gauges(told: ValueReport) -> None:
+    for each in told.values:
+        if each.metric == SHOWN:
+            metrics.VALUE.labels(told.of, each.player).set(each.value)
+            metrics.LEFT_OUT.labels(told.of, each.player).set(each.left_out)

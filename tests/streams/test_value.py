@@ -1,0 +1,87 @@
+"""``rillet value`` over a log, as it is called."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+OPTIONS = ("--mapping", "rees46-sample", "--set", "value.share=1", "--set", "rank.filter_viewed=false")
+
+
+def rillet(*arguments: object) -> subprocess.CompletedProcess[str]:
+    code = "from streams.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=170
+    )
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 shoppers who walk along a ring of 60 items, ten to a category, and buy one in ten."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for shopper in range(300):
+        item, second = int(rng.integers(60)), shopper * 40
+        for _ in range(8):
+            moment = datetime.fromtimestamp(1_600_000_000 + second, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            kind = "purchase" if rng.random() < 0.1 else "view"
+            about = f"{item},{item // 10},c{item // 10},b{item % 3},{5 + item}.0"
+            rows.append((second, f"{moment},{kind},{about},{shopper},s{shopper}"))
+            item, second = (item + int(rng.choice([1, 1, 2]))) % 60, second + int(rng.integers(1, 30))
+    path = tmp_path_factory.mktemp("log") / "events.csv"
+    head = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
+    path.write_text("\n".join([head, *(row for _, row in sorted(rows))]) + "\n")
+    return path
+
+
+def test_sources_of_a_log_are_valued_and_learned_without(log: Path) -> None:
+    done = rillet("value", log, *OPTIONS, "--from", "0.3", "--anew", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    report = result["report"]
+    of = {each["player"]: each for each in report["values"] if each["metric"] == "ndcg"}
+    assert of["browse"]["value"] > 0.1
+    assert of["browse"]["value"] > 3 * of["attributes"]["value"]
+    assert [of[name]["value"] for name in ("search", "feedback", "promotions")] == [0.0] * 3
+    assert sum(each["value"] for each in of.values()) == pytest.approx(
+        report["all_in"]["ndcg"] - report["none_in"]["ndcg"], abs=1e-4
+    )
+    assert report["n"] > 800
+    lost = {each["b"]: each["interval"] for each in result["anew"] if each["measure"] == "ndcg@20"}
+    assert set(lost) == {"without browse", "without purchase", "without attributes"}
+    assert lost["without browse"][1] > 0.1
+    assert abs(lost["without attributes"][0]) < lost["without browse"][0]
+
+
+def test_signals_are_shown_with_bars(log: Path) -> None:
+    done = rillet("value", log, *OPTIONS, "--by", "signal", "--metric", "hit_rate")
+    assert done.returncode == 0, done.stderr
+    assert "Value of each signal: hit_rate@20" in done.stdout
+    assert "neighbours" in done.stdout
+    assert "█" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--anew",), "rillet value events.csv.gz --anew"),
+        (("x.csv", "--by", "colour"), "source or signal"),
+        (("x.csv", "--metric", "auc"), "ndcg, hit_rate or mrr"),
+        (("x.csv", "--anew", "--by", "signal"), "Leave out --by"),
+        (("x.csv",), "x.csv"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_way_out(arguments: tuple[str, ...], said: str) -> None:
+    done = rillet("value", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_log_that_tells_nothing_is_refused(log: Path) -> None:
+    done = rillet("value", log, *OPTIONS, "--set", "learn.enabled=false")
+    assert done.returncode == 2
+    assert "learn.enabled" in done.stderr
