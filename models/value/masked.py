@@ -11,18 +11,34 @@ from models.retrieve.contract import F32, F64, I32
 from models.value.games import Layout
 
 Bool = NDArray[np.bool_]
+I64 = NDArray[np.int64]
 MEASURES: Final = ("ndcg", "hit_rate", "mrr")
+MOST: Final = np.float32(200.0)
+FINE: Final = np.float32(1 << 20)
+"""Scores are added up in steps of a millionth, so that what comes and goes again leaves nothing behind."""
 
 
 def worth(groups: Groups, weights: F32, layout: Layout, opened: Bool, k: int) -> F64:
-    """(3, G, C) ``MEASURES`` at ``k`` of what was wanted, ranked by ``weights`` (F,) under each of C coalitions.
+    """(G, C, 3) ``MEASURES`` at ``k`` of what was wanted, ranked by ``weights`` (F,) under each of C coalitions.
 
     ``opened`` (C, B) says which blocks each knows. A candidate takes part where a recommendation source that may speak
     names it; ties count half. Lists without something wanted are 0 everywhere: leave them out before.
     """
-    out = np.zeros((len(MEASURES), len(groups.n), len(opened)))
-    _worth(groups.x, groups.n, groups.target, weights * SCALE, *_columns(layout), opened, k, out)
+    out = np.zeros((len(groups.n), len(opened), len(MEASURES)))
+    order = np.arange(len(opened)) ^ (
+        np.arange(len(opened)) >> 1
+    )  # Gray's: one player comes or goes at a time
+    steps = np.diff(opened[order].astype(np.int32), axis=0, prepend=np.zeros((1, opened.shape[1]), np.int32))
+    _worth(groups.x, groups.n, groups.target, weights * SCALE, *_columns(layout), order, steps, k, out)
     return out
+
+
+def shared(worths: F64, matrix: F64) -> tuple[F64, F64]:
+    """Sums over lists, and of squares: (M, R) of what R rows of a ``matrix`` (R, C) make of ``worths`` (G, C, M)."""
+    shape = worths.shape[2], len(matrix)
+    total, squares = np.zeros(shape), np.zeros(shape)
+    _share(worths, np.ascontiguousarray(matrix.T), total, squares)
+    return total, squares
 
 
 def masked(groups: Groups, layout: Layout, opened: Bool) -> Groups:
@@ -49,53 +65,56 @@ def _worth(
     block: I32,
     named: I32,
     agreement: int,
-    opened: Bool,
+    order: I64,
+    steps: I32,
     k: int,
     out: F64,
 ) -> None:
-    n_blocks = opened.shape[1]
-    part = np.empty((x.shape[1], n_blocks), np.float32)
-    speaks = np.empty((x.shape[1], n_blocks), np.bool_)
-    score = np.empty(x.shape[1], np.float32)
+    n_blocks = steps.shape[1]
+    exact = np.empty(n_blocks, np.float32)
+    part = np.empty((n_blocks, x.shape[1]), np.int32)
+    speaks = np.empty((n_blocks, x.shape[1]), np.int32)
+    score, heard = np.empty(x.shape[1], np.int32), np.empty(x.shape[1], np.int32)
     one = scaled[agreement] / (np.float32(SCALE) * np.float32(len(named)))
     for g in range(x.shape[0]):
         wanted = target[g]
         if wanted < 0:
             continue
-        part[:], speaks[:] = np.float32(0.0), False
+        speaks[:] = 0
         for i in range(n[g]):
+            exact[:] = np.float32(0.0)
             for f in range(x.shape[2]):
                 if f != agreement:
-                    part[i, block[f]] += np.float32(x[g, i, f]) * scaled[f]
+                    exact[block[f]] += np.float32(x[g, i, f]) * scaled[f]
             for column in named:
                 if x[g, i, column] > 0:
-                    speaks[i, block[column]] = True
-                    part[i, block[column]] += one
-        for c in range(len(opened)):
-            rank = _rank(part, speaks, n[g], wanted, opened[c], score)
-            if 0.0 < rank <= k:
-                out[0, g, c] = 1.0 / np.log2(1.0 + rank)
-                out[1, g, c] = 1.0
-                out[2, g, c] = 1.0 / rank
+                    speaks[block[column], i] += 1
+                    exact[block[column]] += one
+            for b in range(n_blocks):
+                part[b, i] = np.int32(min(max(exact[b], -MOST), MOST) * FINE)
+        score[:], heard[:] = 0, 0
+        for c in range(len(order)):
+            for b in range(n_blocks):
+                if steps[c, b] != 0:
+                    for i in range(n[g]):
+                        score[i] += steps[c, b] * part[b, i]
+                        heard[i] += steps[c, b] * speaks[b, i]
+            if heard[wanted] > 0:
+                rank = _rank(score, heard, n[g], wanted)
+                if rank <= k:
+                    out[g, order[c], 0] = 1.0 / np.log2(1.0 + rank)
+                    out[g, order[c], 1] = 1.0
+                    out[g, order[c], 2] = 1.0 / rank
 
 
 @compiled
-def _rank(part: F32, speaks: Bool, n: int, wanted: int, opened: Bool, score: F32) -> float:
-    """Of the wanted candidate, from 1, a tie half; 0 where nobody names it."""
-    for i in range(n):
-        score[i], heard = np.float32(0.0), False
-        for b in range(len(opened)):
-            if opened[b]:
-                score[i] += part[i, b]
-                heard = heard or speaks[i, b]
-        if not heard:
-            score[i] = np.float32(-np.inf)
-    if score[wanted] == np.float32(-np.inf):
-        return 0.0
+def _rank(score: I32, heard: I32, n: int, wanted: int) -> float:
+    """Of the wanted candidate, from 1, a tie half."""
     ahead, tied = 0, 0
     for i in range(n):
-        ahead += score[i] > score[wanted]
-        tied += score[i] == score[wanted]
+        named = heard[i] > 0
+        ahead += named & (score[i] > score[wanted])
+        tied += named & (score[i] == score[wanted])
     return 0.5 + ahead + 0.5 * tied
 
 
@@ -132,3 +151,19 @@ def _mask(
             at += 1
         if to_target[g] >= 0 or target[g] < 0:
             to_n[g] = at
+
+
+@compiled
+def _share(worths: F64, columns: F64, total: F64, squares: F64) -> None:
+    n_rows = columns.shape[1]
+    value = np.empty(n_rows)
+    for g in range(worths.shape[0]):
+        for m in range(worths.shape[2]):
+            value[:] = 0.0
+            for c in range(worths.shape[1]):
+                if worths[g, c, m] != 0.0:
+                    for row in range(n_rows):
+                        value[row] += worths[g, c, m] * columns[c, row]
+            for row in range(n_rows):
+                total[m, row] += value[row]
+                squares[m, row] += value[row] * value[row]

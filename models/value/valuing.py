@@ -13,7 +13,7 @@ from models.learn.groups import Groups
 from models.learn.listwise import Listwise
 from models.retrieve.contract import F32, F64
 from models.value.games import Game, layout_of, open_blocks
-from models.value.masked import MEASURES, masked, worth
+from models.value.masked import MEASURES, masked, shared, worth
 from models.value.settings import ValueSettings
 from models.value.shapley import left_out_matrix, shapley_matrix
 
@@ -50,7 +50,7 @@ class Valuing:
         self._layout = layout_of(game, recommenders)
         self._opened = open_blocks(game, self._layout)
         n_players = len(game.players)
-        self._matrices = np.stack([shapley_matrix(n_players), left_out_matrix(n_players)])
+        self._matrix = np.concatenate([shapley_matrix(n_players), left_out_matrix(n_players)])  # (2 P, 2^P)
         self._scorer = Listwise(first, rate)
         self._rng = np.random.default_rng(settings.seed)
         self._n_told = 0
@@ -86,15 +86,18 @@ class Valuing:
     def _judge(self, groups: Groups) -> None:
         worths = worth(
             groups, self._scorer.weights, self._layout, self._opened, self._settings.k
-        )  # (M, G, C)
-        values = np.einsum("spc,mgc->smgp", self._matrices, worths)  # (2, M, G, P)
+        )  # (G, C, M)
+        shape = len(MEASURES), len(STATISTICS), len(self.game.players)
+        total, squares = (
+            of.reshape(shape).swapaxes(0, 1) for of in shared(worths, self._matrix)
+        )  # (2, M, P)
         sums = self.sums
         self.sums = Sums(
             sums.n + len(groups.n),
-            sums.total + values.sum(axis=2),
-            sums.squares + np.square(values).sum(axis=2),
-            sums.all_in + worths[:, :, self.game.everyone].sum(axis=1),
-            sums.none_in + worths[:, :, 0].sum(axis=1),
+            sums.total + total,
+            sums.squares + squares,
+            sums.all_in + worths[:, self.game.everyone].sum(axis=0),
+            sums.none_in + worths[:, 0].sum(axis=0),
         )
 
     def _hidden(self, n: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from models.learn.groups import SCALE, Groups
 from models.learn.listwise import Listwise
 from models.value.games import Layout
-from models.value.masked import masked, worth
+from models.value.masked import masked, shared, worth
 from models.value.shapley import shapley_matrix
 
 Make = Callable[..., Groups]
@@ -41,13 +41,13 @@ def test_every_coalition_ranks_as_if_the_rest_was_never_heard_of(layout: Layout,
     groups = lists(60, named=0.5)
     weights = np.random.default_rng(2).normal(size=7).astype(np.float32)
     found = worth(groups, weights, layout, opened(layout), 5)
-    assert found.shape == (3, 60, 8)
+    assert found.shape == (60, 8, 3)
     for c, allowed in enumerate(opened(layout)):
         with np.errstate(invalid="ignore"):
             np.testing.assert_allclose(
-                found[0, :, c], by_hand(groups, weights, layout, allowed, 5), atol=1e-6
+                found[:, c, 0], by_hand(groups, weights, layout, allowed, 5), atol=1e-6
             )
-    assert not found[:, :, 0].any()
+    assert not found[:, 0].any()
 
 
 def test_a_source_worth_as_much_as_another_shares_with_it_and_noise_is_worth_nothing(
@@ -57,9 +57,18 @@ def test_a_source_worth_as_much_as_another_shares_with_it_and_noise_is_worth_not
     coalitions = np.random.default_rng(3).integers(0, 8, 4_000)
     scorer.learn(masked(groups.of(slice(0, 3_000)), layout, opened(layout)[coalitions[:3_000]]))
     test = groups.of(slice(3_000, None))
-    value = shapley_matrix(3) @ worth(test, scorer.weights, layout, opened(layout), 5)[0].mean(axis=0)
+    value = shapley_matrix(3) @ worth(test, scorer.weights, layout, opened(layout), 5)[:, :, 0].mean(axis=0)
     assert value[0] == pytest.approx(value[1], rel=0.05)
     assert value[0] > 2.0 * value[2]
+
+
+def test_sums_are_those_of_the_lists() -> None:
+    rng = np.random.default_rng(5)
+    worths, matrix = rng.random((30, 8, 3)), rng.normal(size=(6, 8))
+    each = np.einsum("rc,gcm->gmr", matrix, worths)
+    total, squares = shared(worths, matrix)
+    np.testing.assert_allclose(total, each.sum(axis=0))
+    np.testing.assert_allclose(squares, np.square(each).sum(axis=0))
 
 
 def test_hidden_columns_are_gone_and_so_is_what_nobody_names(layout: Layout, lists: Make) -> None:
