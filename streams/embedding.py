@@ -9,7 +9,7 @@ import torch
 
 from models.embed.index import IndexSettings
 from models.embed.portable import at_home
-from models.embed.serving import Serving
+from models.embed.serving import Serving, warm_up
 from models.knowledge.base import KnowledgeBase
 from models.rank.features import VERSION
 from schemas.snapshots import Manifest
@@ -32,7 +32,9 @@ class EmbeddingSwap:
     def __init__(
         self, settings: Settings, knowledge: KnowledgeBase, on_failure: Callable[[BaseException], None]
     ) -> None:
+        """Takes some seconds: what torch and the kernels do once, they do before anyone waits for a slate."""
         torch.set_num_threads(THREADS)
+        warm_up(settings.embed)
         self._settings, self._knowledge, self._on_failure = settings, knowledge, on_failure
         self.promoted = PromotedModel(SnapshotStore(settings.snapshots), self._serve, on_failure)
         self.n_unfit = 0

@@ -1,11 +1,13 @@
 """A version of the embedding model as the retrieval source asks it: users by their past, items by nearness."""
 
 import numpy as np
+import torch
 
 from models.embed.exported import Exported
 from models.embed.index import IndexSettings, made
 from models.embed.inference import Inference
-from models.embed.sequences import of_queries
+from models.embed.model import seeded
+from models.embed.sequences import Sequences, of_queries
 from models.embed.settings import EmbedSettings
 from models.retrieve.contract import F32, I32, Queries
 
@@ -58,3 +60,23 @@ class Serving:
     def size_bytes(self) -> int:
         """Memory held for items, thrice: to read users by, to rank by, to search."""
         return 2 * self._items.nbytes + self._index.size_bytes
+
+
+def warm_up(settings: EmbedSettings) -> None:
+    """Import and compile what the first version would need, so that no user waits for that."""
+    n = 5  # the fifth user is scored alone, four are together
+    ids, none, nothing = (
+        np.arange(n, dtype=np.int32),
+        np.zeros(0, np.int32),
+        np.zeros((0, settings.dim), np.float32),
+    )
+    vectors = np.eye(n, settings.dim, dtype=np.float32)
+    weights = {name: p.numpy() for name, p in seeded(settings, torch.Generator()).state_dict().items()}
+    exported = Exported(ids, vectors, none, nothing, none, nothing, weights)
+    serving = Serving("", exported, settings, IndexSettings())
+    histories = np.zeros((n, settings.length), np.int32)
+    unknown = np.full(n, -1, np.int32)
+    sequences = Sequences(
+        histories, histories.astype(np.float32), histories.astype(np.uint8), unknown, unknown
+    )
+    serving.nearest(serving._inference.users(sequences), 1)

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from models.embed.index import _best
 from models.embed.learner import Learner
 from models.embed.portable import abroad
 from models.knowledge.base import KnowledgeBase
@@ -94,6 +95,20 @@ def test_it_serves_what_was_promoted_by_the_workers_own_indexes(tmp_path: Path, 
     row = list(part.names["items"]).index("i3")
     assert source.items[at].tolist() == part.arrays["items"][row].tolist()
     assert not source.items[knowledge.vocabularies.items.index("new")].any()
+
+
+def test_the_first_version_finds_its_kernels_compiled(tmp_path: Path, part: Part) -> None:
+    knowledge = shop([f"i{i}" for i in range(N)])
+    store, manifest = written(tmp_path, part)
+    EmbeddingSwap(SETTINGS, knowledge, lambda error: None)
+    compiled = list(_best.signatures)
+    assert compiled
+    swapped(knowledge, store, manifest)
+    assert knowledge.embedding is not None
+    assert knowledge.embedding.model is not None
+    for n in (1, 5):
+        knowledge.embedding.model.nearest(np.eye(n, 8, dtype=np.float32), 3)
+    assert _best.signatures == compiled
 
 
 def test_what_was_forgotten_meanwhile_has_no_vector(tmp_path: Path, part: Part) -> None:
