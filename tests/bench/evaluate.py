@@ -5,7 +5,7 @@ literature's protocol), ``alone`` (the same with the other sources one at a time
 knowledge updated each event, minute, hour, day, never), ``learned`` (test-then-learn, the learned ranking against
 tuned fixed weights and single sources, paired), ``learned_sessions`` (the same by the literature's protocol),
 ``embedding`` and ``embedding_sessions`` (the same protocols, with the embedding model among the sources or not, weights
-learned from the defaults), ``scorer_freshness`` (the parameters of the scorer served each event, minute, hour, day,
+learned from the defaults), ``embedding_online`` (learning on after each test session), ``scorer_freshness`` (the parameters of the scorer served each event, minute, hour, day,
 never). Weights are found on the first half, or on the last part of the training sessions, by ``rillet tune``; never on
 what is counted. ``prequential:serenade`` does one log again. Other parts hold the weights fixed.
 """
@@ -228,12 +228,28 @@ def embedding(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
 
 def embedding_sessions(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
     """By sessions, nothing learned in the test."""
+    return _with_embedding("embedding_sessions", folder, _session_logs(), only)
+
+
+def embedding_online(_: Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """The same, learning on after each test session."""
+    file = RESULTS / "evaluate_embedding_online.json"
+    figures = json.loads(file.read_text())["figures"] if only and file.exists() else {}
+    for name, log in _session_logs().items():
+        if not only or name in only:
+            print("embedding_online", name, flush=True)
+            options = [*EMBED, "--set=retrieve.recent.current=true", "--no-baselines", "--online"]
+            figures[name] = summary(evaluated(*log, "--mapping", name, *KEEP, *options))
+            print(figures[name], flush=True)
+    return figures
+
+
+def _session_logs() -> dict[str, list[Any]]:
     protocol = ["--protocol=sessions", *ROOM]
-    logs = {
+    return {
         name: [*protocol, "--train", DATA / train, "--test", DATA / test]
         for name, (train, test, _) in SPLITS.items()
     }
-    return _with_embedding("embedding_sessions", folder, logs, only)
 
 
 def _with_embedding(
@@ -379,6 +395,7 @@ PARTS = {
     "learned_sessions": learned_sessions,
     "embedding": embedding,
     "embedding_sessions": embedding_sessions,
+    "embedding_online": embedding_online,
     "scorer_freshness": scorer_freshness,
 }
 
