@@ -1,10 +1,15 @@
 """What the shop sells and promotes: values of the compacted ``catalog.*`` topics, keyed by id."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from schemas.events import SCHEMA_VERSION, Id, Label, Money, TimeMs
+
+MAX_VECTOR: Final = 4_096
+"""Numbers in the vector of an item, at most."""
+
+Vector = Annotated[list[Annotated[float, Meta(ge=-1e9, le=1e9)]], Meta(min_length=1, max_length=MAX_VECTOR)]
 
 
 class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,6 +25,7 @@ class Item(Struct, frozen=True, kw_only=True, omit_defaults=True):
     origin: Label | None = None
     available: bool = True
     created_ms: TimeMs | None = None
+    vector: Vector | None = None
     schema_version: int = SCHEMA_VERSION
 
 

@@ -135,6 +135,8 @@ def teach_in_place(
     if source is None:
         return
     try:
+        import torch
+
         from models.embed.in_place import InPlace
         from models.embed.learner import Learner
     except ModuleNotFoundError as error:
@@ -143,6 +145,7 @@ def teach_in_place(
             fix="Install it: pip install 'rillet[embed]'.",
         ) from error
     embed = settings.embed
+    torch.set_num_threads(embed.threads)
     learner = Learner(embed, settings.knowledge.max_items, path.knowledge.attributes, settings.interest)
     source.pupil = InPlace(
         learner,
@@ -220,6 +223,9 @@ def _notes(follower: Prequential, plan: Plan) -> Iterator[str]:
             f"{first} leaves out what was viewed in the session, and so misses the {sum(repeats) / len(repeats):.0%}"
             " of trials that are repeats; the baselines do not: --repeats lets it name them too"
         )
+    for name, each in plan.settings.items():
+        if each.embed.enabled and each.embed.given_dim:
+            yield f"{name}: embed.given_dim brings nothing here, as a log tells neither vectors nor titles of items"
     for recommender in follower.recommenders:
         if isinstance(recommender, OfPath) and recommender.n_refused:
             yield f"{recommender.name}: {recommender.n_refused:,} events were refused by ingest and caused nothing"

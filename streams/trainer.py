@@ -42,6 +42,7 @@ from streams.snapshots.decide import audit_entry
 from streams.snapshots.errors import SnapshotError, StoreUnreachableError
 from streams.snapshots.store import Part, SnapshotStore
 from streams.snapshots.versions import VersionRecord, Versions
+from streams.titles import Encoder, Entry, TitleEncoding
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,10 @@ class Apprentice:
         """These words describe the item."""
         self._learner.describe(item, terms)
 
+    def give(self, item: int, vector: Sequence[float] | None) -> None:
+        """An encoder says this of the item."""
+        self._learner.give(item, vector)
+
     def forget(self, items: I32) -> None:
         """These indexes are about to be given to other items."""
         self._learner.forget(items)
@@ -83,6 +88,7 @@ class Trainer:
         on_failure: Callable[[BaseException], None],
         device: str | None = None,
         crew: Crew | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         self._settings, self._on_failure = settings, on_failure
         self.knowledge = KnowledgeBase(settings.knowledge, _embedding_alone(settings.retrieve))
@@ -96,6 +102,9 @@ class Trainer:
         self.store = SnapshotStore(settings.snapshots)
         self.versions = Versions(EMBEDDING)
         self._ingest_catalog = IngestCatalog(settings.ingest)
+        self._titles = TitleEncoding(encoder, self._describe, n_items) if encoder else None
+        self._encoding: asyncio.Task[None] | None = None
+        self._n_unfit_told = 0
         self._next: dict[tuple[str, int], int] = {}
         """By topic and partition, the offset of the first record not learned."""
         self._serving: tuple[str, Inference] | None = None
@@ -115,6 +124,8 @@ class Trainer:
                 if self.learner.n_examples > self._told_at:
                     await self._tell_or_wait(outbox)
         finally:
+            if self._encoding:
+                self._encoding.cancel()
             for follower in self._followers:
                 await asyncio.to_thread(follower.stop)
             outbox.close()
@@ -123,6 +134,10 @@ class Trainer:
         await self._follow([topics.VERSIONS], self._hear_versions).caught_up
         await self._resume()
         await self._follow([topics.ITEMS], self._apply_catalogue).caught_up
+        if self._titles:
+            self._encoding = asyncio.create_task(self._titles.run())
+            self._encoding.add_done_callback(self._ended)
+            await self._titles.done()
         self._follow([topics.INTERACTIONS], self._learn, self._next)
         log.info("trainer_started examples=%d from=%s", self.learner.n_examples, self._parent)
 
@@ -173,7 +188,26 @@ class Trainer:
 
     def _apply_catalogue(self, records: Sequence[FollowedRecord]) -> None:
         changes = self._ingest_catalog(records).changes
-        self.knowledge.describe([(change.id, change.entry) for change in changes])  # type: ignore[misc]
+        entries: list[Entry] = [(change.id, change.entry) for change in changes]  # type: ignore[misc]
+        self._describe(self._titles.filled(entries) if self._titles else entries)
+
+    def _describe(self, entries: list[Entry]) -> None:
+        self.knowledge.describe(entries)
+        given = self.learner.given
+        if given.n_unfit > 2 * self._n_unfit_told:
+            self._n_unfit_told = given.n_unfit
+            log.warning(
+                "vectors_unfit n=%d given_dim=%d length=%d: set embed.given_dim to the length of the vectors in %s, "
+                "or give vectors of given_dim numbers, not all 0",
+                given.n_unfit,
+                self._settings.embed.given_dim,
+                given.unfit_length,
+                topics.ITEMS,
+            )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._on_failure(error)
 
     def _learn(self, records: Sequence[FollowedRecord]) -> None:
         for record in records:
@@ -245,7 +279,11 @@ class Trainer:
             features=VERSION,
             settings=self._model_settings(),
             offsets=[NextOffset(topic=t, partition=p, offset=o) for (t, p), o in sorted(self._next.items())],
-            metrics={"loss": self.learner.loss, "n_examples": float(self.learner.n_examples)},
+            metrics={
+                "loss": self.learner.loss,
+                "n_examples": float(self.learner.n_examples),
+                **self._given(),
+            },
             parent=self._parent,
         )
         candidate = Inference(exported, self._settings.embed)
@@ -255,6 +293,12 @@ class Trainer:
             Part(arrays, {**names, LEARNED_TO: learned_to}),
             about,
         )
+
+    def _given(self) -> dict[str, float]:
+        """Items with a vector from outside, and vectors that were not taken, where any are read."""
+        given = self.learner.given
+        read = self._settings.embed.given_dim > 0
+        return {"n_given": float(len(given)), "n_unfit": float(given.n_unfit)} if read else {}
 
     async def _gains(self, candidate: Inference) -> Sums | None:
         """Reciprocal ranks that the jury's users gain by the candidate, None where nothing serves."""
@@ -287,7 +331,16 @@ class Trainer:
         return self._settings.embed.model_dump(mode="json", include=SHAPE)
 
 
-SHAPE: Final = {"encoder", "dim", "layers", "heads", "length", "temperature"}
+SHAPE: Final = {
+    "encoder",
+    "dim",
+    "layers",
+    "heads",
+    "length",
+    "temperature",
+    "given_dim",
+    "sentence_encoder",
+}
 """Settings without which arrays mean nothing, or something else."""
 
 

@@ -5,11 +5,14 @@ import logging
 import signal
 from typing import Any
 
+import torch
+
 from models.embed.parallel import LEADER, Leader
 from streams import crew
 from streams.broker_log import BrokerLog
 from streams.errors import FAULT
 from streams.settings import Settings
+from streams.titles import Encoder, sentence_encoder
 from streams.trainer import Trainer
 from streams.worker import wait_for_broker
 
@@ -21,18 +24,20 @@ def run(settings: Settings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(BrokerLog(settings.kafka.bootstrap_servers))
+    torch.set_num_threads(settings.embed.threads)
     if crew.join() != LEADER:
         return crew.serve(settings.embed)
+    encoder = sentence_encoder(settings.embed, crew.device())
     wait_for_broker(settings)
     helpers = crew.leader(settings.embed)
     try:
-        return asyncio.run(_until_told(settings, helpers))
+        return asyncio.run(_until_told(settings, helpers, encoder))
     finally:
         if helpers:
             helpers.close()
 
 
-async def _until_told(settings: Settings, helpers: Leader | None) -> int:
+async def _until_told(settings: Settings, helpers: Leader | None, encoder: Encoder | None) -> int:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[BaseException | None] = loop.create_future()
 
@@ -45,7 +50,7 @@ async def _until_told(settings: Settings, helpers: Leader | None) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
-    trainer = Trainer(settings, failed, crew.device(), helpers)
+    trainer = Trainer(settings, failed, crew.device(), helpers, encoder)
     work = asyncio.create_task(trainer.run())
     either: list[asyncio.Future[Any]] = [work, ended]
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

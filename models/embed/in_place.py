@@ -1,6 +1,6 @@
 """The embedding model learned in the process that it serves, as an evaluation does and the trainer does for workers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from models.embed.index import IndexSettings
 from models.embed.learner import Epoch, Learner
@@ -38,6 +38,10 @@ class InPlace:
     def describe(self, item: int, terms: I32) -> None:
         """These words describe the item."""
         self.learner.describe(item, terms)
+
+    def give(self, item: int, vector: Sequence[float] | None) -> None:
+        """An encoder says this of the item."""
+        self.learner.give(item, vector)
 
     def forget(self, items: I32) -> None:
         """These indexes are about to be given to other items."""

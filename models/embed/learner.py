@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.embed.batcher import Batcher
 from models.embed.crew import Alone, Crew
 from models.embed.exported import Exported
+from models.embed.given import GivenVectors
 from models.embed.histories import Histories
 from models.embed.inference import Inference, device_of
 from models.embed.model import seeded
@@ -103,6 +104,15 @@ class Learner:
     def describe(self, item: int, terms: I32) -> None:
         """Take ``terms`` (t,), indexes in the token vocabulary, as the words of ``item``, in place of earlier ones."""
         self._tower.describe(item, terms)
+
+    def give(self, item: int, vector: Sequence[float] | F32 | None) -> None:
+        """Take ``vector`` (G,) as what an encoder says of ``item``, in place of an earlier one; None says nothing."""
+        self._tower.given.put(item, vector)
+
+    @property
+    def given(self) -> GivenVectors:
+        """What was given."""
+        return self._tower.given
 
     def observe(self, batch: Interactions, *, learn: bool = True) -> None:
         """Take n interactions in; with ``learn``, test and learn when ``online_batch`` examples wait, or more at once.

@@ -13,7 +13,7 @@ from models.embed.heads import Heads
 from models.embed.sequences import N_EVIDENCE, Sequences
 from models.embed.settings import EmbedSettings
 from models.embed.table import I64, Gathered
-from models.embed.tower import Parts
+from models.embed.tower import ATTRIBUTE_SPREAD, Parts
 
 MASKED: Final = -1e4
 """Log weight of a place that holds nothing."""
@@ -51,8 +51,9 @@ class Dropout(nn.Module):
 class Model(nn.Module):
     """score(user, item) = cos(u, v) / temperature (NISER: Gupta et al., 2019).
 
-    v = own row + category + brand + price band + mean of the words; u = out(encoder(past)) + weighted mean of the v in
-    it + query + segment. That mean keeps users among the items from the first step on (CORE: Hou et al., SIGIR 2022).
+    v = own row + category + brand + price band + mean of the words + W given; u = out(encoder(past)) + weighted mean of
+    the v in it + query + segment. That mean keeps users among the items from the first step on (CORE: Hou et al.,
+    SIGIR 2022).
     """
 
     def __init__(self, settings: EmbedSettings, generator: torch.Generator) -> None:
@@ -65,6 +66,7 @@ class Model(nn.Module):
         self.weigh = nn.Linear(dim, 1, bias=False)
         self.out = nn.Linear(dim, dim)
         self.heads = Heads(dim)
+        self.given = _projection(settings) if settings.given_dim else None
         self.dropout = Dropout(settings.dropout, generator)
 
     def items(self, parts: Parts) -> Tensor:
@@ -72,6 +74,8 @@ class Model(nn.Module):
         own = looked_up(parts.own)  # (U, D)
         text = functional.embedding_bag(parts.term.at, parts.term.values, padding_idx=0)  # (U, T) -> (U, D)
         sides = looked_up(parts.category) + looked_up(parts.brand) + looked_up(parts.band) + text  # (U, D)
+        if self.given is not None:
+            sides = sides + self.given(parts.given)  # (U, G) -> (U, D)
         if self.training:
             own, sides = self._hide(parts, own, sides)
         return functional.normalize(own + sides, dim=1)  # (U, D)
@@ -94,11 +98,18 @@ class Model(nn.Module):
         """Hide either the own row or the attributes of some items, where there are both."""
         has_own = parts.own.at != 0  # (U,)
         has_sides = (parts.category.at != 0) | (parts.brand.at != 0) | (parts.band.at != 0)
-        has_sides |= (parts.term.at != 0).any(dim=1)  # (U,)
+        has_sides |= (parts.term.at != 0).any(dim=1) | parts.given.any(dim=1)  # (U,)
         draw = torch.empty(len(own), device=own.device).uniform_(generator=self.generator)  # (U,)
         by_sides = has_own & has_sides & (draw < self.settings.id_dropout)  # (U,)
         by_own = has_own & has_sides & (draw > 1.0 - self.settings.attribute_dropout)  # (U,)
         return own * ~by_sides[:, None], sides * ~by_own[:, None]
+
+
+def _projection(settings: EmbedSettings) -> nn.Linear:
+    """(G,) -> (D,); what it makes of unit vectors is at first as long as what a table adds."""
+    made = nn.Linear(settings.given_dim, settings.dim, bias=False)
+    nn.init.normal_(made.weight, std=ATTRIBUTE_SPREAD / sqrt(settings.dim))
+    return made
 
 
 def looked_up(gathered: Gathered) -> Tensor:

@@ -118,6 +118,7 @@ def _columns(batch: Batch) -> list[Tensor]:
         *batch.reading,
         *batch.stays.reading,
         *batch.stays[1:],
+        batch.parts.given,
         batch.told,
         batch.target,
         batch.log_chance,
@@ -136,9 +137,9 @@ def _of_columns(columns: list[Tensor], n_examples: int, n_stays: int) -> Batch:
     *parts, query, segment = [next_of(Gathered, 3) for _ in range(7)]
     reading = next_of(Reading, 4)
     stays = next_of(lambda *c: Stays(Reading(*c[:4]), *c[4:]), 7)
-    told, target, log_chance, worth, bought = left
+    given, told, target, log_chance, worth, bought = left
     return Batch(
-        Parts(*parts),
+        Parts(given, *parts),
         query,
         segment,
         reading,
@@ -157,6 +158,7 @@ KINDS: Final = (
     *((torch.int64, torch.float32, torch.int64) * 7),
     *((torch.int64,) * 4 * 2),
     *(torch.int64, torch.int64, torch.float32),
+    torch.float32,
     *(torch.int64, torch.int64, torch.float32, torch.float32, torch.float32),
 )
 """Of the columns of a batch."""

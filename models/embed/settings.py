@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from schemas.catalog import MAX_VECTOR
+
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -33,6 +35,17 @@ class EmbedSettings(BaseModel):
     heads: int = Field(2, ge=1, le=16, description="attention heads of a transformer; divides dim")
     length: int = Field(20, ge=1, le=512, description="L, latest distinct items of the history that are read")
     n_terms: int = Field(16, ge=1, le=256, description="words that are kept of an item's text")
+    given_dim: int = Field(
+        0,
+        ge=0,
+        le=MAX_VECTOR,
+        description="length of the vectors that the catalogue gives of items; 0: none are read",
+    )
+    sentence_encoder: str = Field(
+        "",
+        description="name or folder of a sentence-transformers model: the trainer encodes the title of items that "
+        "come without a vector; empty: none",
+    )
 
     temperature: float = Field(
         0.09, gt=0.0, le=10.0, description="cosines are divided by it before the softmax (NISER, 2019)"
@@ -114,6 +127,12 @@ class EmbedSettings(BaseModel):
         ge=0.0,
         le=100.0,
         description="half-life, as a share of the buffer, of an example's chance to be read in an epoch; 0: all are",
+    )
+    threads: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="of the model on a CPU; more pay for the trainer alone, on cores that nothing else wants",
     )
     seed: int = Field(1, ge=0, description="of first weights, dropout, negatives and the order of examples")
 

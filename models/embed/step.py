@@ -100,7 +100,7 @@ def total(found: Losses, batch: Batch, task_weight: float) -> Tensor:
 
 def learned_of(batch: Batch) -> list[Gathered]:
     """The rows of tables that a step changes: of the item tower's tables in their order, of queries, of segments."""
-    return [*batch.parts, batch.query, batch.segment]
+    return [*batch.parts.gathered, batch.query, batch.segment]
 
 
 def halves(device: str, precision: str) -> torch.autocast:

@@ -5,8 +5,11 @@ from math import log, sqrt
 from typing import Final, NamedTuple, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from models.embed.given import GivenVectors
 from models.embed.settings import EmbedSettings
 from models.embed.table import NONE, Arrays, DynamicTable, Gathered
 from models.knowledge.attributes import Attributes
@@ -21,6 +24,8 @@ ATTRIBUTE_SPREAD: Final = 0.5
 class Parts(NamedTuple):
     """What U items are made of."""
 
+    given: Tensor
+    """(U, G) vectors given of them, zeros where there is none."""
     own: Gathered
     """(U,) the item's own row."""
     category: Gathered
@@ -29,9 +34,15 @@ class Parts(NamedTuple):
     term: Gathered
     """(U, T) T is the most words of any of them."""
 
+    @property
+    def gathered(self) -> tuple[Gathered, ...]:
+        """All that is rows of tables, in the order of the tables."""
+        return self.own, self.category, self.brand, self.band, self.term
+
 
 class Tower:
-    """Tables of items, categories, brands, price bands and words; attributes are read where they live, by item."""
+    """Tables of items, categories, brands, price bands and words, and what vectors were given; attributes are read
+    where they live, by item."""
 
     def __init__(
         self,
@@ -47,7 +58,8 @@ class Tower:
         def table(max_rows: int, min_count: int, share: float) -> DynamicTable:
             return DynamicTable(settings.dim, max_rows, min_count, share * spread, rng, device)
 
-        self._attributes = attributes
+        self._attributes, self._device = attributes, device
+        self.given = GivenVectors(settings.given_dim, n_items)
         self._terms = np.full((n_items, settings.n_terms), -1, np.int32)
         self.items = table(max_rows, settings.min_count, 1.0)
         self._sides = {
@@ -76,11 +88,12 @@ class Tower:
     def gather(self, items: I32) -> Parts:
         """What ``items`` (U,) are made of, to learn."""
         sides = zip(self._sides.values(), self._indexes(items), strict=True)
-        return Parts(self.items.gather(items), *(table.gather(indexes) for table, indexes in sides))
+        given = torch.from_numpy(self.given.gather(items)).to(self._device)
+        return Parts(given, self.items.gather(items), *(table.gather(indexes) for table, indexes in sides))
 
     def knows(self, items: I32) -> NDArray[np.bool_]:
         """(n,) whether a vector can be made of each of ``items``."""
-        known: NDArray[np.bool_] = self.items.rows(items) != NONE
+        known: NDArray[np.bool_] = (self.items.rows(items) != NONE) | self.given.has(items)
         for table, indexes in zip(self._sides.values(), self._indexes(items), strict=True):
             rows = table.rows(indexes) != NONE
             known |= rows.any(axis=1) if rows.ndim == 2 else rows
@@ -95,6 +108,7 @@ class Tower:
     def forget(self, items: I32) -> None:
         """These items' indexes are about to be given to others."""
         self.items.forget(items)
+        self.given.forget(items)
         self._terms[items] = -1
 
     def state(self) -> Arrays:
@@ -110,7 +124,8 @@ class Tower:
     @property
     def size_bytes(self) -> int:
         """Memory held."""
-        return self._terms.nbytes + sum(table.size_bytes for table in self.tables.values())
+        of_tables = sum(table.size_bytes for table in self.tables.values())
+        return self._terms.nbytes + self.given.size_bytes + of_tables
 
     def _indexes(self, items: I32) -> Iterator[I32]:
         """Categories, brands, bands (U,) and words (U, T) of the items, -1 for none."""

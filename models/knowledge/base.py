@@ -147,6 +147,7 @@ class KnowledgeBase:
         if item is None:
             attributes.available[i] = 0
             self._index_text(i, [])
+            self._give(i, None)
             return
         attributes.available[i] = item.available
         if item.category is not None:
@@ -159,11 +160,16 @@ class KnowledgeBase:
         created_ms = item.time_ms if item.created_ms is None else item.created_ms
         attributes.created_s[i] = min(attributes.created_s[i], created_ms / 1000.0)
         self._index_text(i, terms(" ".join(part for part in (item.title, item.category, item.brand) if part)))
+        self._give(i, item.vector)
 
     def _index_text(self, i: int, tokens: list[str]) -> None:
         for source in self.sources:
             if isinstance(source, Described):
                 source.index(i, self._encode("terms", tokens))
+
+    def _give(self, i: int, vector: list[float] | None) -> None:
+        if (embedding := self.embedding) is not None:
+            embedding.give(i, vector)
 
     def _apply(self, facts: Facts, rows: I32) -> None:
         """Learn ``rows`` (n,) of the facts; what only the other rows name is not even looked up."""

@@ -1,5 +1,6 @@
 """Items near the user in the space of an embedding model. Silent until there is a model."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -53,6 +54,9 @@ class Pupil(Protocol):
 
     def describe(self, item: int, terms: I32) -> None:
         """These words describe the item."""
+
+    def give(self, item: int, vector: Sequence[float] | None) -> None:
+        """An encoder of images or of text says this of the item, None nothing."""
 
     def forget(self, items: I32) -> None:
         """These indexes are about to be given to other items."""
@@ -119,6 +123,11 @@ class Embedding:
         """See ``TextSource``."""
         if self.pupil:
             self.pupil.describe(item, terms)
+
+    def give(self, item: int, vector: Sequence[float] | None) -> None:
+        """Take what an encoder says of ``item``, in place of what it said before."""
+        if self.pupil:
+            self.pupil.give(item, vector)
 
     def forget(self, items: I32) -> None:
         """Drop all trace of these items."""

@@ -31,6 +31,7 @@ SETTINGS = EmbedSettings(
     min_count=1,
     max_users=500,
     replay=4_096,
+    given_dim=6,
 )
 
 
@@ -53,6 +54,8 @@ def shoppers() -> Interactions:
 
 def learned(attributes: Attributes, crew: Leader | None = None) -> Learner:
     learner = Learner(SETTINGS, N, attributes, InterestSettings(), "cpu", crew)
+    for item, vector in enumerate(np.random.default_rng(6).normal(size=(N // 2, 6))):
+        learner.give(item, vector.tolist())
     learner.observe(shoppers())
     return learner
 
