@@ -301,12 +301,21 @@ class Trainer:
         return {"n_given": float(len(given)), "n_unfit": float(given.n_unfit)} if read else {}
 
     async def _gains(self, candidate: Inference) -> Sums | None:
-        """Reciprocal ranks that the jury's users gain by the candidate, None where nothing serves."""
+        """Reciprocal ranks that the jury's users gain by the candidate, None where nothing serves that can be read."""
         promoted = self.versions.promoted
         if promoted is None:
             return None
         if self._serving is None or self._serving[0] != promoted.version:
-            snapshot = await asyncio.to_thread(self.store.read, promoted.version, promoted.checksum)
+            try:
+                snapshot = await asyncio.to_thread(self.store.read, promoted.version, promoted.checksum)
+            except StoreUnreachableError:
+                raise
+            except SnapshotError as error:
+                log.warning("promoted_passed_over version=%s: %s", promoted.version, error)
+                return None
+            if snapshot.manifest.settings != self._model_settings():
+                log.warning("promoted_of_other_settings version=%s", promoted.version)
+                return None
             exported = at_home(snapshot.arrays, snapshot.names, self.knowledge.vocabularies)
             self._serving = promoted.version, Inference(exported, self._settings.embed)
         return await asyncio.to_thread(gain, self._jury.recent(), candidate, self._serving[1])
