@@ -5,6 +5,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
 from models.ingest import Ingest
@@ -17,6 +18,7 @@ from models.interest.state import Platform, State, last_query
 from models.kinds import WEIGHTS
 from models.knowledge.base import KnowledgeBase
 from models.knowledge.facts import Facts, Interaction, Place, gather
+from models.quality.agreement import agreement
 from models.quality.observe import NO, NOT_APPLICABLE, YES, QualityBatch
 from schemas.events import AnyEvent, Dwell, Impression, Purchase, Rating
 
@@ -99,6 +101,7 @@ class Absorber:
         users = _users(arrivals, load)
         lap("load")
         known, viewed = self._judge(arrivals, users)
+        agrees = agreement([arrival.event for arrival in arrivals], self._knowledge)
         outcomes = self._fold(arrivals, users)
         states: dict[int, list[tuple[bytes, bytes]]] = {}
         for user in users:
@@ -113,7 +116,7 @@ class Absorber:
             for user, i in _due(arrivals, users, outcomes)
             for topic, partition, offset, event in [arrivals[i]]
         ]
-        quality = list(_quality(heads, ingested, timestamps, outcomes, known, viewed, now_ms))
+        quality = list(_quality(heads, ingested, timestamps, outcomes, known, viewed, agrees, now_ms))
         fresh = [
             (arrival.partition, arrival.event)
             for arrival, outcome in zip(arrivals, outcomes, strict=True)
@@ -242,6 +245,7 @@ def _quality(
     outcomes: list[Outcome],
     known: list[int],
     viewed: list[int],
+    agrees: NDArray[np.int8],
     now_ms: int,
 ) -> Iterator[QualityBatch]:
     duplicate = [outcome is Outcome.DUPLICATE for outcome in outcomes]
@@ -257,6 +261,7 @@ def _quality(
             np.array(duplicate[mine], np.bool_),
             np.array(known[mine], np.int8),
             np.array(viewed[mine], np.int8),
+            agrees[mine],
             now_ms,
         )
 

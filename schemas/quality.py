@@ -65,4 +65,6 @@ class QualityReport(Struct, frozen=True, kw_only=True):
     """Median of record timestamp less event time, seconds."""
     lag_p99_s: float | None
     scores: Scores
+    sketches: str = ""
+    """Counts and sketches behind the figures, from which those of all partitions are merged; read by Rillet only."""
     schema_version: int = SCHEMA_VERSION

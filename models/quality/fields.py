@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
-from typing import Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from msgspec import Struct
 from msgspec.inspect import ListType, StructType, type_info
 from msgspec.structs import astuple
 
+from models.quality.sketch import KEYS, LABELS, NUMBERS
 from schemas.events import AnyEvent
 
 
@@ -24,6 +25,8 @@ class Shape(NamedTuple):
     """Of every field, in the struct's order."""
     optional: tuple[tuple[int, str, object], ...]
     """Place, path, and the value that says nothing: None, or the empty list where that is the default."""
+    sketched: tuple[tuple[int, str], ...]
+    """Place and path of each field whose values are sketched."""
     parts: tuple[tuple[int, "Shape"], ...]
     """Place of a list of structs, and their shape."""
 
@@ -44,7 +47,12 @@ def shape_of(kind: type[Struct], prefix: str = "") -> Shape:
         if isinstance(field.type, ListType) and isinstance(field.type.item_type, StructType):
             parts.append((place, shape_of(field.type.item_type.cls, f"{path}.")))
     paths = tuple(prefix + field.name for field in info.fields)
-    return Shape(kind.__name__, paths, tuple(optional), tuple(parts))
+    sketched = tuple(
+        (place, path)
+        for place, path in enumerate(paths)
+        if path.rpartition(".")[2] in NUMBERS | LABELS | KEYS
+    )
+    return Shape(kind.__name__, paths, tuple(optional), sketched, tuple(parts))
 
 
 def _with_parts(shape: Shape) -> Iterator[Shape]:
@@ -63,11 +71,13 @@ PATHS: Final[frozenset[str]] = frozenset(path for shape in SHAPES.values() for p
 
 
 class Filled(NamedTuple):
-    """How many structs of one shape, and how often each optional field said nothing (zeros left out)."""
+    """How many structs of one shape, how often each optional field said nothing (zeros left out), and some values."""
 
     shape: str
     n: int
     absent: dict[str, int]
+    columns: dict[str, tuple[Any, ...]]
+    """Values of each field that is sketched, by its path."""
 
 
 def count_filled(structs: Sequence[Struct]) -> Iterator[Filled]:
@@ -81,7 +91,8 @@ def count_filled(structs: Sequence[Struct]) -> Iterator[Filled]:
 def _count_one_kind(shape: Shape, structs: Sequence[Struct]) -> Iterator[Filled]:
     columns = list(zip(*map(astuple, structs), strict=True))
     counts = ((path, columns[place].count(blank)) for place, path, blank in shape.optional)
-    yield Filled(shape.name, len(structs), {path: n for path, n in counts if n})
+    sketched = {path: columns[place] for place, path in shape.sketched}
+    yield Filled(shape.name, len(structs), {path: n for path, n in counts if n}, sketched)
     for place, part in shape.parts:
         inner = tuple(chain.from_iterable(columns[place]))
         if inner:

@@ -16,6 +16,7 @@ from models.quality.fields import blamed, count_filled
 from models.quality.lag import tally
 from models.quality.partition import PartitionProfiles
 from models.quality.profile import Profile, add, add_unknown
+from models.quality.sketch import KEYS, LABELS, N_NUMBER_BINS, Keys, Labels, add_keys, add_labels, add_numbers
 from schemas.events import AnyEvent
 
 I8 = NDArray[np.int8]
@@ -25,6 +26,8 @@ Bool = NDArray[np.bool_]
 NO: Final = 0
 YES: Final = 1
 NOT_APPLICABLE: Final = -1
+
+FIELDS_COMPARED: Final = ("category", "brand", "price")
 
 
 class QualityBatch(NamedTuple):
@@ -41,6 +44,8 @@ class QualityBatch(NamedTuple):
     """(n,) YES when every item of the event is in the catalogue, NOT_APPLICABLE when it names none."""
     viewed_before: I8
     """(n,) YES when the user had viewed every item of the purchase, NOT_APPLICABLE to other events."""
+    agrees: I8
+    """(n, 3) for each of ``FIELDS_COMPARED``, YES when what the event says of its items is what was known of them."""
     now_ms: int
     """When the batch was taken, in place of record timestamps that are missing (below 0) or later."""
 
@@ -72,6 +77,7 @@ def join(batches: Sequence[QualityBatch]) -> QualityBatch:
         duplicate=whole("duplicate"),
         known_item=whole("known_item"),
         viewed_before=whole("viewed_before"),
+        agrees=whole("agrees"),
     )
 
 
@@ -113,6 +119,7 @@ class _Events(NamedTuple):
     duplicate: Bool
     known_item: I8
     viewed_before: I8
+    agrees: I8
 
     def at(self, places: I64) -> "_Events":
         return _Events(
@@ -123,6 +130,7 @@ class _Events(NamedTuple):
             self.duplicate[places],
             self.known_item[places],
             self.viewed_before[places],
+            self.agrees[places],
         )
 
 
@@ -156,6 +164,7 @@ def _above(stamp: int, batch: QualityBatch) -> tuple[_Events, _RejectedRecords]:
         duplicate=batch.duplicate[first:],
         known_item=batch.known_item[first:],
         viewed_before=batch.viewed_before[first:],
+        agrees=batch.agrees[first:],
     )
     timestamps = np.array([record.timestamp for record, _ in rejected], np.int64)
     offsets = np.array([record.offset for record, _ in rejected], np.int64)
@@ -212,9 +221,26 @@ def _count_window(profile: Profile, events: _Events, late: Bool, timely_s: float
     profile.n_view_checked += _count(events.viewed_before != NOT_APPLICABLE)
     profile.n_viewed += _count(events.viewed_before == YES)
     tally(profile.lag, events.lags_ms)
+    for name, verdicts in zip(FIELDS_COMPARED, events.agrees.T, strict=True):
+        if n_compared := _count(verdicts != NOT_APPLICABLE):
+            add(profile.compared, {name: n_compared})
+            add(profile.agreed, {name: _count(verdicts == YES)})
     for filled in count_filled(events.all):
         add(profile.shapes, {filled.shape: filled.n})
         add(profile.absent, filled.absent)
+        for path, values in filled.columns.items():
+            _sketch(profile, path, values)
+
+
+def _sketch(profile: Profile, path: str, values: Sequence[Any]) -> None:
+    """Ids of lines count with those of events."""
+    name = path.rpartition(".")[2]
+    if name in KEYS:
+        add_keys(profile.keys.setdefault(name, Keys()), values)
+    elif name in LABELS:
+        add_labels(profile.labels.setdefault(path, Labels()), values)
+    else:
+        add_numbers(profile.numbers.setdefault(path, [0] * N_NUMBER_BINS), values)
 
 
 def _count(flags: Bool) -> int:

@@ -1,10 +1,12 @@
-"""Counts of one window of one source. Nothing but counts, so that profiles merge in any order."""
+"""Counts and sketches of one window of one source, which merge in any order."""
 
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta, Struct, field
 
 from models.quality.lag import N_BINS
+from models.quality.sketch import N_NUMBER_BINS, Keys, Labels, merge_bins, merge_keys, merge_labels
 
 MAX_UNKNOWN_NAMES: Final = 16
 MAX_UNKNOWN_CHARS: Final = 48
@@ -12,6 +14,8 @@ OTHER_NAMES: Final = "*"
 """Stands for the unknown fields beyond the first ``MAX_UNKNOWN_NAMES`` of a window and partition."""
 
 Counts = dict[str, int]
+Bins = Annotated[list[int], Meta(min_length=N_NUMBER_BINS, max_length=N_NUMBER_BINS)]
+T = TypeVar("T")
 
 
 def _empty_lag() -> list[int]:
@@ -45,6 +49,16 @@ class Profile(Struct, array_like=True, kw_only=True):
     """By path: rejected records whose rejection names the field."""
     unknown_fields: Counts = field(default_factory=dict)
     lag: Annotated[list[int], Meta(min_length=N_BINS, max_length=N_BINS)] = field(default_factory=_empty_lag)
+    compared: Counts = field(default_factory=dict)
+    """Events that say something of an item of which it was known, by ``observe.FIELDS_COMPARED``."""
+    agreed: Counts = field(default_factory=dict)
+    """Of the compared: those that say the same."""
+    numbers: dict[str, Bins] = field(default_factory=dict)
+    """By path, over ``sketch.BOUNDS``."""
+    labels: dict[str, Labels] = field(default_factory=dict)
+    """By path."""
+    keys: dict[str, Keys] = field(default_factory=dict)
+    """By the last part of the path: items of lines are items."""
 
     @property
     def n_rejected(self) -> int:
@@ -102,8 +116,17 @@ def merge(a: Profile, b: Profile) -> Profile:
         absent=_sum(a.absent, b.absent),
         invalid=_sum(a.invalid, b.invalid),
         unknown_fields=_sum(a.unknown_fields, b.unknown_fields),
-        lag=[n + m for n, m in zip(a.lag, b.lag, strict=True)],
+        lag=merge_bins(a.lag, b.lag),
+        compared=_sum(a.compared, b.compared),
+        agreed=_sum(a.agreed, b.agreed),
+        numbers=_merged(a.numbers, b.numbers, merge_bins),
+        labels=_merged(a.labels, b.labels, merge_labels),
+        keys=_merged(a.keys, b.keys, merge_keys),
     )
+
+
+def _merged(a: dict[str, T], b: dict[str, T], merge: Callable[[T, T], T]) -> dict[str, T]:
+    return {**a, **b, **{path: merge(a[path], b[path]) for path in a.keys() & b.keys()}}
 
 
 def _sum(a: Counts, b: Counts) -> Counts:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Final, NamedTuple
 
+from models.quality.codec import encode_profile
 from models.quality.fields import SHAPES
 from models.quality.lag import quantile_s
 from models.quality.profile import Profile, merge
@@ -49,6 +50,7 @@ def report(profiles: Sequence[Profile]) -> QualityReport:
         lag_p50_s=quantile_s(total.lag, 0.5),
         lag_p99_s=quantile_s(total.lag, 0.99),
         scores=_scores(total, asked),
+        sketches=encode_profile(total),
     )
 
 

@@ -15,7 +15,7 @@ class QualitySettings(BaseModel):
         120, ge=0, description="how far the watermark may pass the end of a window before it closes, seconds"
     )
     max_open_windows: int = Field(
-        16, ge=2, le=64, description="windows a partition may hold open; bounds the stored value"
+        16, ge=2, le=32, description="windows a partition may hold open; bounds the stored value"
     )
     timely_s: float = Field(
         30.0, gt=0.0, description="an event is timely when its record is at most this much younger, seconds"

@@ -110,6 +110,7 @@ def batch(*events: tuple[int, int], partition: int = 0, start_ms: int = LONG_AGO
         np.zeros(n, np.bool_),
         silent,
         silent,
+        np.full((n, 3), NOT_APPLICABLE, np.int8),
         start_ms + 1_000_000,
     )
 

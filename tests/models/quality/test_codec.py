@@ -3,12 +3,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.quality.codec import MAX_HEAD_BYTES, MAX_PROFILE_BYTES, VERSION, decode, encode
+from models.quality.codec import (
+    MAX_HEAD_BYTES,
+    MAX_PROFILE_BYTES,
+    VERSION,
+    decode,
+    decode_profile,
+    encode,
+    encode_profile,
+)
 from models.quality.fields import PATHS, SHAPES
 from models.quality.lag import N_BINS
+from models.quality.observe import FIELDS_COMPARED
 from models.quality.partition import PartitionProfiles
 from models.quality.profile import MAX_UNKNOWN_CHARS, MAX_UNKNOWN_NAMES, OTHER_NAMES
 from models.quality.settings import QualitySettings
+from models.quality.sketch import (
+    KEYS,
+    LABELS,
+    MAX_EXAMPLE_BYTES,
+    N_KEY_GROUPS,
+    N_LABEL_GROUPS,
+    N_NUMBER_BINS,
+    N_REGISTERS,
+    Keys,
+    Labels,
+)
 from schemas.rejections import Reason
 
 SETTINGS = QualitySettings()
@@ -28,6 +48,16 @@ def fill(profile):
     names = [chr(0x1F600 + i) * MAX_UNKNOWN_CHARS for i in range(MAX_UNKNOWN_NAMES)]
     profile.unknown_fields = dict.fromkeys([*names, OTHER_NAMES], HUGE)
     profile.lag = [HUGE] * N_BINS
+    profile.compared = profile.agreed = dict.fromkeys(FIELDS_COMPARED, HUGE)
+    for path in (path for shape in SHAPES.values() for _, path in shape.sketched):
+        name = path.rpartition(".")[2]
+        if name in KEYS:
+            profile.keys[name] = Keys([HUGE] * N_KEY_GROUPS, b"\xff" * N_REGISTERS)
+        elif name in LABELS:
+            examples = ["x" * MAX_EXAMPLE_BYTES] * N_LABEL_GROUPS
+            profile.labels[path] = Labels([HUGE] * N_LABEL_GROUPS, examples)
+        else:
+            profile.numbers[path] = [HUGE] * N_NUMBER_BINS
 
 
 def full(n_windows):
@@ -48,6 +78,7 @@ def test_the_worst_value_keeps_within_the_stated_bound():
     head = len(encode(full(0)))
     assert head <= MAX_HEAD_BYTES
     assert len(encode(full(16))) <= MAX_HEAD_BYTES + 16 * MAX_PROFILE_BYTES
+    assert MAX_HEAD_BYTES + 32 * MAX_PROFILE_BYTES < 1024**2  # what Kafka takes as one record
 
 
 def test_the_order_of_counting_does_not_show_in_the_bytes():
@@ -62,8 +93,8 @@ def test_the_order_of_counting_does_not_show_in_the_bytes():
 def test_the_version_leads_and_another_one_is_refused():
     data = encode(full(1))
     assert data[0] == VERSION
-    with pytest.raises(ValueError, match="start with byte 02"):
-        decode(b"\x02" + data[1:], SETTINGS)
+    with pytest.raises(ValueError, match="start with byte 01"):
+        decode(b"\x01" + data[1:], SETTINGS)
     with pytest.raises(ValueError, match="start with byte none"):
         decode(b"", SETTINGS)
 
@@ -80,3 +111,13 @@ def test_a_histogram_of_another_length_is_refused():
     profiles.windows[HUGE].lag = [1, 2]
     with pytest.raises(msgspec.ValidationError, match="length"):
         decode(encode(profiles), SETTINGS)
+
+
+def test_a_window_travels_as_text_and_one_of_another_release_is_left_out():
+    profile = full(1).windows[HUGE]
+    text = encode_profile(profile)
+    assert decode_profile(text) == profile
+    assert decode_profile("") is None
+    assert decode_profile("AA" + text[2:]) is None
+    with pytest.raises(ValueError, match="base64"):
+        decode_profile("A")

@@ -59,7 +59,7 @@ def test_what_is_always_given_is_not_listed():
     (filled,) = count_filled(
         [Search(**WHO, query="q", session_id="s", platform="p", category="c", results=["i"])]
     )
-    assert filled == Filled("Search", 1, {})
+    assert filled == Filled("Search", 1, {}, filled.columns)
 
 
 def test_an_empty_list_says_nothing():

@@ -40,6 +40,7 @@ class Seen(NamedTuple):
     known_item: int = NOT_APPLICABLE
     viewed_before: int = NOT_APPLICABLE
     priced: bool = True
+    agrees: tuple[int, int, int] = (NOT_APPLICABLE,) * 3
 
 
 def browse(seen):
@@ -62,6 +63,7 @@ def batch_of(seen, make=browse, detail="$.price is -1", unknown=None, now_ms=NOW
         np.array([s.duplicate for s in good], np.bool_),
         np.array([s.known_item for s in good], np.int8),
         np.array([s.viewed_before for s in good], np.int8),
+        np.array([s.agrees for s in good], np.int8).reshape(-1, 3),
         now_ms,
     )
 
@@ -286,3 +288,23 @@ def test_the_total_adds_up_when_the_clock_closes_windows_early(data, log):
     assert sum(p.n_events for p in every) == len(log)
     assert sum(sum(p.lag) for p in every) == sum(seen.time_ms is not None for seen in log)
     assert len({p.start_ms for p in every}) == len(every)
+
+
+def test_what_events_say_is_compared_by_field_with_what_was_known():
+    of_event = [(YES, NO, NOT_APPLICABLE), (YES, YES, NOT_APPLICABLE)]
+    window = observed(*(Seen(i, 0, 0, agrees=agrees) for i, agrees in enumerate(of_event))).windows[0]
+    assert window.compared == {"category": 2, "brand": 2}
+    assert window.agreed == {"category": 2, "brand": 1}
+
+
+def test_values_are_sketched_by_field_and_ids_of_lines_count_as_items():
+    lines = [Line(item_id="a", price=10.0, category="boots"), Line(item_id="b", price=10.0, category="boots")]
+    window = observed(
+        Seen(0, 0, 0), make=lambda s: Purchase(event_id="e", user_id="u", time_ms=0, lines=lines)
+    ).windows[0]
+    # Ten bins a decade from 0.01: 10 is the upper bound of bin 30.
+    assert window.numbers["lines.price"][30] == 2
+    assert sum(window.labels["lines.category"].counts) == 2
+    assert list(filter(None, window.labels["lines.category"].examples)) == ["boots"]
+    assert sorted(window.keys["item_id"].counts)[-2:] == [1, 1]
+    assert max(window.keys["user_id"].counts) == 1

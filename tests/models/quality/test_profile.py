@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from models.quality.lag import N_BINS
 from models.quality.profile import OTHER_NAMES, Profile, add_unknown, merge
+from models.quality.sketch import N_NUMBER_BINS, Keys, Labels, add_keys, add_labels, add_numbers
 
 COUNTS = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 100))
 NUMBERS = (
@@ -18,12 +19,33 @@ NUMBERS = (
     "n_view_checked",
     "n_viewed",
 )
-TABLES = ("rejected", "shapes", "absent", "invalid", "unknown_fields")
+TABLES = ("rejected", "shapes", "absent", "invalid", "unknown_fields", "compared", "agreed")
 
 
 def one_bin(bin_and_count):
     bin_, n = bin_and_count
     return [n if i == bin_ else 0 for i in range(N_BINS)]
+
+
+VALUES = st.lists(st.sampled_from(["a", "bb", "ccc", "dddd"]), max_size=4)
+
+
+def bins_of(values):
+    bins = [0] * N_NUMBER_BINS
+    add_numbers(bins, list(values))
+    return bins
+
+
+def labels_of(values):
+    labels = Labels()
+    add_labels(labels, values)
+    return labels
+
+
+def keys_of(values):
+    keys = Keys()
+    add_keys(keys, values)
+    return keys
 
 
 profiles = st.builds(
@@ -35,6 +57,9 @@ profiles = st.builds(
     lag=st.tuples(st.integers(0, N_BINS - 1), st.integers(0, 9)).map(one_bin),
     **{name: st.integers(0, 1000) for name in NUMBERS},
     **dict.fromkeys(TABLES, COUNTS),
+    numbers=st.just({}) | VALUES.map(lambda values: {"price": bins_of(map(len, values))}),
+    labels=st.just({}) | VALUES.map(lambda values: {"brand": labels_of(values)}),
+    keys=st.just({}) | VALUES.map(lambda values: {"item_id": keys_of(values)}),
 )
 
 
@@ -74,6 +99,9 @@ def test_merge_adds_every_count(a, b):
         *NUMBERS,
         *TABLES,
         "lag",
+        "numbers",
+        "labels",
+        "keys",
         "source",
         "partitions",
         "start_ms",
