@@ -222,8 +222,33 @@ def test_what_a_store_that_was_away_missed_is_in_the_next_version(
     assert failures == []
 
 
-def small(servers: str, url: str) -> Settings:
-    return load(environ={**SMALL, "RILLET_BOOTSTRAP_SERVERS": servers, "RILLET_SNAPSHOTS__URL": url})
+@pytest.mark.kafka
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_promoted_version_that_cannot_be_compared_is_passed_over(
+    broken: bool, own_kafka: KafkaBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = tmp_path / "models"
+    before = small(own_kafka.bootstrap_servers, str(url))
+    kafka_admin.ensure(before)
+    outbox = Outbox(before.kafka.client_conf())
+    first = asyncio.run(learning(before, print).tell(outbox))
+    if broken:
+        for file in url.rglob("*.safetensors"):
+            file.write_bytes(b"nonsense")
+    trainer = learning(before if broken else small(own_kafka.bootstrap_servers, str(url), dim="24"), print)
+    for record in all_of(own_kafka.bootstrap_servers, topics.VERSIONS):
+        trainer.versions.hear(record.key, record.value)
+    second = asyncio.run(trainer.tell(outbox))
+    assert outbox.close() == 0
+    promoted = versions(own_kafka.bootstrap_servers).promoted
+    assert promoted is not None
+    assert (promoted.version, promoted.previous) == (second.version, [first.version])
+    assert ("promoted_passed_over" if broken else "promoted_of_other_settings") in caplog.text
+
+
+def small(servers: str, url: str, dim: str = "16") -> Settings:
+    changed = {"RILLET_BOOTSTRAP_SERVERS": servers, "RILLET_SNAPSHOTS__URL": url, "RILLET_EMBED__DIM": dim}
+    return load(environ={**SMALL, **changed})
 
 
 def learning(settings: Settings, on_failure: Callable[[BaseException], None]) -> Trainer:
