@@ -1,0 +1,151 @@
+"""What is measured of one merged window, each with the least change that matters.
+
+A measure's error is what chance alone does to it, given the usual value: that of a share, or of a count.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import exp, inf, log, sqrt
+from typing import Any, Final, Literal, NamedTuple
+
+from models.quality.fields import SHAPES
+from models.quality.lag import quantile_s
+from models.quality.profile import Profile
+
+BELOW_FIRST_LAG_S: Final = 0.001
+MAX_LOG: Final = 60.0
+LOG_TIME_ERROR: Final = 0.1
+"""A quantile of a lag is known to a tenth of itself at best: so wide are the bins."""
+
+
+class Limits(NamedTuple):
+    """Least deviation from the usual that warns and that fails, below it and above it."""
+
+    warn: float
+    fail: float
+    below: bool = True
+    above: bool = True
+
+
+class Measure(NamedTuple):
+    """One figure of a window, with what it is about."""
+
+    check: str
+    dimension: str
+    field: str
+    value: float
+    n: int
+    limits: Limits
+    evidence: str = ""
+    of: Literal["share", "log_count", "log_time"] = "share"
+    """What the value is; a share is one of n."""
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells it from the other measures of its source."""
+        return self.check, self.field
+
+    def error(self, usual: float) -> float:
+        """Standard deviation by chance alone, where ``usual`` is the expected value."""
+        if self.of == "log_count":
+            return 1 / sqrt(max(exp(min(usual, MAX_LOG)), 1.0))
+        if self.of == "log_time":
+            return LOG_TIME_ERROR
+        p = min(max(usual, 1 / (self.n + 1)), 1 - 1 / (self.n + 1))
+        return sqrt(p * (1 - p) / max(self.n, 1))
+
+
+RISE: Final[dict[str, Any]] = {"below": False}
+DROP: Final[dict[str, Any]] = {"above": False}
+VOLUME: Final = Limits(log(1.8), log(3.0))
+PARTITION_SHARE: Final = (0.6, 0.9)
+"""Of the usual share of a partition that must be lost."""
+COMPLETENESS: Final = Limits(0.03, 0.10, **DROP)
+REJECTED: Final = Limits(0.01, 0.05, **RISE)
+DUPLICATES: Final = Limits(0.01, 0.05, **RISE)
+LATE: Final = Limits(0.03, 0.10, **RISE)
+AHEAD: Final = Limits(0.05, 0.20, **RISE)
+KNOWN: Final = Limits(0.03, 0.10, **DROP)
+VIEWED: Final = Limits(0.15, 0.30, **DROP)
+AGREEMENT: Final = Limits(0.03, 0.10, **DROP)
+UNKNOWN_FIELDS: Final = Limits(0.01, inf, **RISE)
+HOT_KEY: Final = Limits(0.04, 0.10, **RISE)
+LAG: Final = Limits(log(4.0), log(20.0))
+
+
+def measures(window: Profile) -> Iterator[Measure]:
+    """All that need no reference; those of rates are per window."""
+    n, n_accepted = window.n_events, window.n_accepted
+    yield Measure("volume", "volume", "", log(n + 0.5), n, VOLUME, of="log_count")
+    if n:
+        reasons = ", ".join(f"{name} {count}" for name, count in _most(window.rejected | window.invalid))
+        yield Measure("rejected", "validity", "", window.n_rejected / n, n, REJECTED, reasons)
+    if not n_accepted:
+        return
+    yield Measure("duplicates", "uniqueness", "", window.n_duplicates / n_accepted, n_accepted, DUPLICATES)
+    yield from _timeliness(window)
+    names = ", ".join(f"{name} {count}" for name, count in _most(window.unknown_fields))
+    n_unknown = min(sum(window.unknown_fields.values()), n_accepted)
+    yield Measure("unknown_fields", "schema", "", n_unknown / n_accepted, n_accepted, UNKNOWN_FIELDS, names)
+    yield from _completeness(window)
+    yield from _consistency(window)
+    for name, keys in window.keys.items():
+        total = sum(keys.counts)
+        share = max(keys.counts) / total
+        said = f"{share:.1%} of {total} from one in {len(keys.counts)} groups of ids"
+        yield Measure("hot_key", "distribution", name, share, total, HOT_KEY, said)
+
+
+def partition_measures(of_partition: Mapping[int, int]) -> Iterator[Measure]:
+    """The share that each partition has of a source, from events by partition."""
+    total = sum(of_partition.values())
+    fair = 1 / max(len(of_partition), 1)
+    limits = Limits(PARTITION_SHARE[0] * fair, PARTITION_SHARE[1] * fair, above=False)
+    for partition, n in sorted(of_partition.items() if total and len(of_partition) > 1 else ()):
+        said = f"{n} of {total} events"
+        yield Measure("partition", "volume", f"partition {partition}", n / total, total, limits, said)
+
+
+def _timeliness(window: Profile) -> Iterator[Measure]:
+    n = window.n_accepted
+    yield Measure("late", "timeliness", "", window.n_late / n, n, LATE)
+    yield Measure(
+        "ahead", "timeliness", "", window.lag[0] / n, n, AHEAD, "events that are younger than their records"
+    )
+    for name, q in (("lag_p50", 0.5), ("lag_p90", 0.9)):
+        lag_s = quantile_s(window.lag, q)
+        if lag_s is not None:
+            value = log(max(lag_s, BELOW_FIRST_LAG_S))
+            yield Measure(name, "timeliness", "", value, n, LAG, f"{lag_s:.3g} s", of="log_time")
+
+
+def _completeness(window: Profile) -> Iterator[Measure]:
+    asked: dict[str, int] = {}
+    for name, n in window.shapes.items():
+        for _, path, _ in SHAPES[name].optional if name in SHAPES else ():
+            asked[path] = asked.get(path, 0) + n
+    for path, n in sorted(asked.items()):
+        absent = window.absent.get(path, 0)
+        yield Measure(
+            "completeness", "completeness", path, 1 - absent / n, n, COMPLETENESS, f"{absent} of {n} empty"
+        )
+
+
+def _consistency(window: Profile) -> Iterator[Measure]:
+    shares = (
+        ("known_item", "", window.n_item_known, window.n_item_checked, KNOWN),
+        ("viewed_before", "", window.n_viewed, window.n_view_checked, VIEWED),
+        *(
+            ("agreement", name, window.agreed.get(name, 0), n, AGREEMENT)
+            for name, n in sorted(window.compared.items())
+        ),
+    )
+    for check, field, n_good, n, limits in shares:
+        if n:
+            said = f"{n - n_good} of {n} events contradict what is known of their items"
+            yield Measure(
+                check, "consistency", field, n_good / n, n, limits, said if check == "agreement" else ""
+            )
+
+
+def _most(counts: Mapping[str, int], k: int = 3) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:k]
