@@ -12,7 +12,7 @@ from schemas.events import SCHEMA_VERSION
 from schemas.quality import Scores
 
 AssetKind = Literal["topic", "table"]
-Content = Literal["json", "text", "binary", "registry", "gzip", "empty"]
+Content = Literal["json", "text", "binary", "registry", "gzip", "empty", "unknown"]
 ColumnType = Literal["string", "integer", "number", "boolean", "object", "array", "null", "mixed"]
 
 

@@ -114,6 +114,8 @@ def _type(info: inspect.Type) -> str:
         return f"object of {_type(info.value_type)} by {_type(info.key_type)}"
     if isinstance(info, inspect.StructType):
         return info.cls.__name__
+    if isinstance(info, inspect.LiteralType):
+        return " or ".join(f"`{each}`" for each in sorted(info.values, key=str))
     return _WORDS[type(info)] + _bounds(info)
 
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "mapping": ("streams.commands.mapping", "Guess, list and show what the columns of a log mean."),
     "explain": ("streams.commands.explain", "Tell why a user sees these items."),
     "doctor": ("streams.commands.doctor", "Tell what is amiss, and the remedy."),
+    "inventory": ("streams.commands.inventory", "List what there is, and what it holds."),
     "watch": ("streams.commands.watch", "Print what comes on a topic."),
     "model": (
         "streams.commands.model",
