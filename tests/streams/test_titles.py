@@ -3,15 +3,18 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas import topics
 from schemas.catalog import Item
+from streams.broker import KafkaBroker
 from streams.errors import SettingsError
 from streams.follow import FollowedRecord
 from streams.settings import load
@@ -175,6 +178,63 @@ def test_the_trainer_says_how_to_mend_vectors_of_another_length(caplog: pytest.L
     say(item("e", vector=[1.0]))
     assert len(caplog.records) == 1, "told again once there are more than twice as many"
     assert trainer._snapshot()[3].metrics["n_unfit"] == 3.0
+
+
+@pytest.mark.timeout(300)
+def test_a_trainer_on_a_broker_encodes_the_catalogue_and_what_changes(
+    own_kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    from streams.trainer import Trainer
+
+    servers = own_kafka.bootstrap_servers
+    names = [topics.VERSIONS, topics.ITEMS, topics.INTERACTIONS]
+    admin = AdminClient({"bootstrap.servers": servers})
+    for each in admin.create_topics([NewTopic(name, 1, 1) for name in names]).values():
+        each.result(30)
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+
+    def say(*items: Item) -> None:
+        for each in items:
+            producer.produce(
+                topics.ITEMS, msgspec.json.encode(each), each.item_id.encode(), timestamp=TIME_MS
+            )
+        assert producer.flush(30) == 0
+
+    settings = load(
+        environ={
+            "RILLET_BOOTSTRAP_SERVERS": servers,
+            "RILLET_SNAPSHOTS__URL": str(tmp_path / "models"),
+            "RILLET_EMBED__ENABLED": "true",
+            "RILLET_EMBED__GIVEN_DIM": "2",
+        }
+    )
+    say(*(item(f"i{at}", title="x" * at) for at in range(1, 301)), item("own", title="x", vector=[0.0, 1.0]))
+
+    async def main() -> None:
+        failures: list[BaseException] = []
+        trainer = Trainer(settings, failures.append, "cpu", encoder=Lengths())
+
+        def is_of(item_id: str, length: float) -> bool:
+            at = trainer.knowledge.vocabularies.items.lookup([item_id])
+            unit = np.array([length, 1.0]) / np.hypot(length, 1.0)
+            return np.allclose(trainer.learner.given.gather(at)[0], unit, atol=2e-3)
+
+        async def until(condition: Callable[[], bool]) -> None:
+            async with asyncio.timeout(120):
+                while not condition():
+                    assert not failures
+                    await asyncio.sleep(0.02)
+
+        work = asyncio.create_task(trainer.run())
+        await until(lambda: len(trainer.learner.given) == 301)
+        assert is_of("i7", 7.0)
+        assert is_of("own", 0.0)
+        say(item("i7", title="shoe"), item("own", title="hat"))
+        await until(lambda: is_of("i7", 4.0) and is_of("own", 3.0))
+        work.cancel()
+        await asyncio.wait([work])
+
+    asyncio.run(main())
 
 
 def small_model(folder: Path) -> str:
