@@ -24,8 +24,8 @@ from schemas import topics
 from schemas.audit import AuditEntry
 from schemas.events import AnyEvent
 from schemas.metrics import ModelReport
-from schemas.value import ValueReport
 from schemas.outputs import Slate
+from schemas.value import ValueReport
 from streams.broker import KafkaBroker, kafka
 from streams.commands import model
 from streams.log import read_log
