@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from schemas.audit import AuditEntry
 from schemas.catalog import Item, Promotion
+from schemas.checks import Alert, CheckReport
 from schemas.events import AnyEvent, Browse, Feedback, Purchase, Search
 from schemas.inventory import Asset
 from schemas.metrics import ModelReport
@@ -35,6 +36,8 @@ RELATED: Final = "recommendations.related"
 QUALITY: Final = "metrics.quality"
 MODEL: Final = "metrics.model"
 VALUE: Final = "metrics.value"
+CHECKS: Final = "metrics.checks"
+ALERTS: Final = "alerts"
 AUDIT: Final = "audit.log"
 ASSETS: Final = "inventory.assets"
 INTERACTIONS: Final = "knowledge.interactions"
@@ -278,6 +281,8 @@ def _metrics() -> tuple[Topic, ...]:
         (QUALITY, "source", QualityReport, "Data quality of each source, window by window."),
         (MODEL, "model", ModelReport, "Prequential figures of each model version, window by window."),
         (VALUE, "of", ValueReport, "What each source of data is worth to the ranking, window by window."),
+        (CHECKS, "source", CheckReport, "Checks of each source over all partitions, window by window."),
+        (ALERTS, "source", Alert, "Checks that changed their status, with the evidence; recoveries too."),
     )
     return tuple(
         Topic(

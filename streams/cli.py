@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": ("streams.commands.explain", "Tell why a user sees these items."),
     "doctor": ("streams.commands.doctor", "Tell what is amiss, and the remedy."),
     "inventory": ("streams.commands.inventory", "List what there is, and what it holds."),
+    "quality": ("streams.commands.quality", "Tell whether the data are as they were."),
     "watch": ("streams.commands.watch", "Print what comes on a topic."),
     "model": (
         "streams.commands.model",

@@ -11,6 +11,7 @@
                                      Path.serve ──────► recommendations.user
     catalog.*  ──► follower ──► KnowledgeBase
     models.versions ──► follower ──► EmbeddingSwap ──► KnowledgeBase
+    metrics.quality ──► follower ──► QualityMonitor ──► metrics.checks, alerts
     KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
 
 A fetch is acknowledged when all it caused is on the broker; only then may its offsets be committed.
@@ -48,6 +49,8 @@ from streams.follow import FollowedRecord, Follower
 from streams.model_metrics import ModelMetrics
 from streams.publish import Publisher, slate_record
 from streams.quality import QualityBook
+from streams.quality_contract import declared
+from streams.quality_monitor import QualityMonitor
 from streams.settings import Settings
 from streams.value_metrics import ValueMetrics
 
@@ -87,6 +90,7 @@ class Flow:
         )
         self.quality = QualityBook(quality_table, settings.quality, self.outbox)
         self.acknowledger = Acknowledger([self.interest, quality_table], self.membership)
+        self.monitor = self._monitor()
         self.embedding = self._embedding()
         self.followers = self._followers()
         self.publisher = Publisher(
@@ -118,6 +122,8 @@ class Flow:
             beside.append(self.model_metrics.run)
         if self.value_metrics:
             beside.append(self.value_metrics.run)
+        if self.monitor:
+            beside.append(self.monitor.run)
         self._tasks = [asyncio.create_task(self._supervised(work())) for work in beside]
 
     async def _shopper(self, stream: Any) -> None:
@@ -224,6 +230,17 @@ class Flow:
             settings.value, settings.rank, path.learning, path.knowledge, self.outbox, settings.worker.id
         )
 
+    def _monitor(self) -> QualityMonitor | None:
+        quality = self.settings.quality
+        if not quality.monitor.enabled:
+            return None
+        return QualityMonitor(
+            quality.monitor, declared(quality.contract), self.outbox, self._tells_of_quality
+        )
+
+    def _tells_of_quality(self) -> bool:
+        return self.owns(topics.BROWSE, 0) and not self.missing()
+
     def _embedding(self) -> "EmbeddingSwap | None":
         if not self.settings.embed.enabled or self.path.knowledge.embedding is None:
             return None
@@ -243,8 +260,16 @@ class Flow:
             if self.embedding
             else []
         )
+        since_ms = int(time.time() * 1000 - self.settings.quality.monitor.history_days * topics.DAY_MS)
+        judged = [topics.QUALITY, topics.CHECKS]
+        of_quality = (
+            [Follower(consumer, judged, self.monitor.apply, self._crash, since_ms=since_ms)]
+            if self.monitor
+            else []
+        )
         return [
             *of_embedding,
+            *of_quality,
             Follower(consumer, [topics.ITEMS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.PROMOTIONS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.INTERACTIONS], self._apply_facts, self._crash),

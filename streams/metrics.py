@@ -67,6 +67,11 @@ QUALITY = Gauge(
     "Latest closed window: measurement by dimension and field.",
     ["topic", "dimension", "field"],
 )
+CHECK_STATUS = Gauge(
+    "rillet_quality_check_status",
+    "Latest judged window over all partitions: 0 pass, 1 warn, 2 fail.",
+    ["source", "check", "field"],
+)
 MODEL_LOG_LOSS = Gauge(
     "rillet_model_log_loss_nats", "Log loss of the lists that were judged, before learning.", ["model"]
 )

@@ -97,6 +97,9 @@ def of_rillet(app_id: str) -> tuple[Process, ...]:
             "quality", topics.BEHAVIOUR, (tables["quality"], topics.QUALITY), "Measures each source of data."
         ),
         Process(
+            "monitor", (topics.QUALITY,), (topics.CHECKS, topics.ALERTS), "Judges the windows of each source."
+        ),
+        Process(
             "trainer",
             (topics.ITEMS, topics.INTERACTIONS, topics.VERSIONS),
             (topics.VERSIONS, topics.AUDIT),

@@ -4,6 +4,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.quality.monitor.settings import MonitorSettings
+
 
 class QualitySettings(BaseModel):
     """Frozen; unknown keys are refused."""
@@ -23,6 +25,11 @@ class QualitySettings(BaseModel):
     quiet_s: float = Field(
         60.0, ge=0.0, description="after this long without records the windows close by the clock, seconds"
     )
+
+    contract: str | None = Field(
+        None, description="path of a data contract (ODCS, YAML) whose rules on quality are judged too"
+    )
+    monitor: MonitorSettings = MonitorSettings()
 
     @model_validator(mode="after")
     def _lateness_fits_the_open_windows(self) -> Self:

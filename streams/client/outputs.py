@@ -13,6 +13,7 @@ import msgspec
 from models.ingest.dead_letter import DeadLetter, exhume
 from schemas import headers, topics
 from schemas.audit import AuditEntry
+from schemas.checks import Alert, CheckReport
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
@@ -77,10 +78,20 @@ def _value_id(_: FollowedRecord, report: ValueReport | None) -> object:
     return report and (report.of, report.window_start_ms, report.worker)
 
 
+def _check_id(_: FollowedRecord, report: CheckReport | None) -> object:
+    return report and (report.source, report.window_start_ms)
+
+
+def _alert_id(_: FollowedRecord, alert: Alert | None) -> object:
+    return alert and alert.alert_id
+
+
 SLATES: Final = Output(topics.SLATES, _json(Slate), _slate_id)
 TRENDING: Final = Output(topics.TRENDING, _json(Trending))
 RELATED: Final = Output(topics.RELATED, _json(Related))
 QUALITY: Final = Output(topics.QUALITY, _json(QualityReport), _quality_id)
+CHECKS: Final = Output(topics.CHECKS, _json(CheckReport), _check_id)
+ALERTS: Final = Output(topics.ALERTS, _json(Alert), _alert_id)
 MODEL: Final = Output(topics.MODEL, _json(ModelReport), _model_id)
 VALUE: Final = Output(topics.VALUE, _json(ValueReport), _value_id)
 AUDIT: Final = Output(topics.AUDIT, _json(AuditEntry))
@@ -89,7 +100,19 @@ DEAD_LETTERS: Final = Output(topics.DEAD_LETTER, _letter, _letter_id)
 
 OUTPUTS: Final[dict[str, Output[Any]]] = {
     output.topic: output
-    for output in (SLATES, TRENDING, RELATED, QUALITY, MODEL, VALUE, AUDIT, VERSIONS, DEAD_LETTERS)
+    for output in (
+        SLATES,
+        TRENDING,
+        RELATED,
+        QUALITY,
+        CHECKS,
+        ALERTS,
+        MODEL,
+        VALUE,
+        AUDIT,
+        VERSIONS,
+        DEAD_LETTERS,
+    )
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar
 
 from models.ingest.dead_letter import DeadLetter
 from schemas.audit import AuditEntry
+from schemas.checks import Alert, CheckReport
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
@@ -71,6 +72,14 @@ class Rillet:
     def quality(self, *, since: Since = "end", follow: bool = True) -> Feed[QualityReport]:
         """Data quality of each source, window by window."""
         return self._feed(outputs.QUALITY, since, follow)
+
+    def checks(self, *, since: Since = "end", follow: bool = True) -> Feed[CheckReport]:
+        """Checks of each source over all partitions, window by window."""
+        return self._feed(outputs.CHECKS, since, follow)
+
+    def alerts(self, *, since: Since = "end", follow: bool = True) -> Feed[Alert]:
+        """Checks that changed their status."""
+        return self._feed(outputs.ALERTS, since, follow)
 
     def values(self, *, since: Since = "end", follow: bool = True) -> Feed[ValueReport]:
         """What sources of data are worth, window by window."""

@@ -62,7 +62,7 @@ def watch(
     show = _json_line if as_json else _block
     with Rillet(kafka=load(config).kafka) as rillet:
         feed = rillet.follow(topic, user, since=start)
-        _until_stopped(lambda: _print(feed.records(), show, limit))
+        until_stopped(lambda: _print(feed.records(), show, limit))
         if feed.n_repeats or feed.n_unreadable:
             note(f"{feed.n_repeats} repeats and {feed.n_unreadable} unreadable records left out")
 
@@ -75,7 +75,7 @@ def _start(since: str | None, *, from_beginning: bool) -> "Since":
     return datetime.fromtimestamp(since_ms(since, now_ms=time.time_ns() // 1_000_000) / 1000, UTC)
 
 
-def _until_stopped(run: Callable[[], None]) -> None:
+def until_stopped(run: Callable[[], None]) -> None:
     """Ctrl-C, SIGTERM and a reader that went away are the way to end this."""
 
     def stop(*_: object) -> None:

@@ -36,8 +36,8 @@ class Measure(NamedTuple):
     n: int
     limits: Limits
     evidence: str = ""
-    of: Literal["share", "log_count", "log_time"] = "share"
-    """What the value is; a share is one of n."""
+    of: Literal["share", "log_count", "log_share", "log_time"] = "share"
+    """What the value is, or its logarithm; a share is one of n."""
 
     @property
     def name(self) -> tuple[str, str]:
@@ -48,6 +48,8 @@ class Measure(NamedTuple):
         """Standard deviation by chance alone, where ``usual`` is the expected value."""
         if self.of == "log_count":
             return 1 / sqrt(max(exp(min(usual, MAX_LOG)), 1.0))
+        if self.of == "log_share":
+            return 1 / sqrt(max(exp(min(usual, 0.0)) * self.n, 1.0))
         if self.of == "log_time":
             return LOG_TIME_ERROR
         p = min(max(usual, 1 / (self.n + 1)), 1 - 1 / (self.n + 1))
@@ -57,8 +59,7 @@ class Measure(NamedTuple):
 RISE: Final[dict[str, Any]] = {"below": False}
 DROP: Final[dict[str, Any]] = {"above": False}
 VOLUME: Final = Limits(log(1.8), log(3.0))
-PARTITION_SHARE: Final = (0.6, 0.9)
-"""Of the usual share of a partition that must be lost."""
+PARTITION: Final = Limits(log(3.0), log(10.0), **DROP)
 COMPLETENESS: Final = Limits(0.03, 0.10, **DROP)
 REJECTED: Final = Limits(0.01, 0.05, **RISE)
 DUPLICATES: Final = Limits(0.01, 0.05, **RISE)
@@ -98,11 +99,11 @@ def measures(window: Profile) -> Iterator[Measure]:
 def partition_measures(of_partition: Mapping[int, int]) -> Iterator[Measure]:
     """The share that each partition has of a source, from events by partition."""
     total = sum(of_partition.values())
-    fair = 1 / max(len(of_partition), 1)
-    limits = Limits(PARTITION_SHARE[0] * fair, PARTITION_SHARE[1] * fair, above=False)
     for partition, n in sorted(of_partition.items() if total and len(of_partition) > 1 else ()):
-        said = f"{n} of {total} events"
-        yield Measure("partition", "volume", f"partition {partition}", n / total, total, limits, said)
+        value, said = log((n + 0.5) / (total + 0.5)), f"{n} of {total} events"
+        yield Measure(
+            "partition", "volume", f"partition {partition}", value, total, PARTITION, said, of="log_share"
+        )
 
 
 def _timeliness(window: Profile) -> Iterator[Measure]:
