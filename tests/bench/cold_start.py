@@ -6,7 +6,8 @@ Tried is each shopper's first interaction with such an item, from a past of othe
 out, (b) all items. Beside the model stand chance, how often others of the item's category were wanted, items like the
 shopper's newest one (its category, then its brand, then how much the category is wanted), and the same model with
 attributes hidden, which knows nothing of what was held out. Equals are ranked in a random order: figures are the
-expectation over it.
+expectation over it. ``share_of_lists`` is what items held out take of all lists of 20, ``share_of_targets`` what they
+are of all that is tried, in percent.
 
 **New users.** Second interactions of shoppers, with another item than the first and none that was held out; ranked are
 all items. Beside the model: how often an item was wanted, and what followed that one item in others' pasts.
