@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.quality.monitor.measures import RISE, Limits, Measure
+from models.quality.monitor.measures import HOT_KEY, RISE, Limits, Measure
 from models.quality.profile import Profile
 from models.quality.sketch import BOUNDS
 
@@ -48,13 +48,18 @@ def psi(p: F64, q: F64, floor: float = 1e-4) -> float:
 
 
 class Reference:
-    """Decayed distributions of one source's fields; ``memory`` windows keep 1/e."""
+    """Decayed distributions of one source's fields; ``memory`` windows keep 1/e.
+
+    Of ids, only the window before: a shopper's visit ends, a bot is as busy in the next window.
+    """
 
     def __init__(self, memory: int) -> None:
         self._memory = memory
         self._shares: dict[str, F64] = {}
         self._n_windows: dict[str, int] = {}
         self._examples: dict[str, list[str]] = {}
+        self._keys: dict[str, F64] = {}
+        """Shares of the groups of ids in the window before."""
 
     def measures(self, window: Profile, min_values: int) -> Iterator[Measure]:
         """Of each sketched field with values enough, and a reference."""
@@ -73,9 +78,16 @@ class Reference:
                 said = f"PSI {psi(p, q):.2f}, {_changes(p, q, labels.examples, self._examples[path])}"
                 yield Measure("drift", "distribution", path, js_distance(p, q), n, DRIFT, said)
                 yield Measure("new_values", "schema", path, float(p[new].sum()), n, NEW_VALUES, said)
+        for name, keys in sorted(window.keys.items()):
+            n = sum(keys.counts)
+            if n >= min_values and name in self._keys:
+                lasting = float(np.minimum(np.array(keys.counts) / n, self._keys[name]).max())
+                said = f"one in {len(keys.counts)} groups of ids has {lasting:.1%} of two windows"
+                yield Measure("hot_key", "distribution", name, lasting, n, HOT_KEY, said)
 
     def learn(self, window: Profile, failing: set[str]) -> None:
         """Fold the window in, but for the fields that fail."""
+        self._keys = {name: np.array(keys.counts) / sum(keys.counts) for name, keys in window.keys.items()}
         for path, counts in _sketches(window):
             n = sum(counts)
             if path in failing or not n:

@@ -89,11 +89,6 @@ def measures(window: Profile) -> Iterator[Measure]:
     yield Measure("unknown_fields", "schema", "", n_unknown / n_accepted, n_accepted, UNKNOWN_FIELDS, names)
     yield from _completeness(window)
     yield from _consistency(window)
-    for name, keys in window.keys.items():
-        total = sum(keys.counts)
-        share = max(keys.counts) / total
-        said = f"{share:.1%} of {total} from one in {len(keys.counts)} groups of ids"
-        yield Measure("hot_key", "distribution", name, share, total, HOT_KEY, said)
 
 
 def partition_measures(of_partition: Mapping[int, int]) -> Iterator[Measure]:
