@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -34,6 +35,12 @@ AT_ONCE: Final = 256
 """Titles encoded at a time: about a second of a small transformer on one core."""
 MAX_KEPT: Final = 1 << 16
 """Titles whose vectors are kept for the next entry of the same title, such as a change of price."""
+
+READ: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
+"""Files of a model of the hub: settings, tokenizer, weights."""
+PLAIN: Final = "model.safetensors"
+PICKLED: Final = "pytorch_model.bin"
+"""What the library reads where ``PLAIN`` is not there."""
 
 
 class Encoder(Protocol):
@@ -75,6 +82,7 @@ def sentence_encoder(settings: EmbedSettings, device: str) -> SentenceEncoder | 
 
 def _loaded(name: str, device: str) -> Any:
     try:
+        from huggingface_hub import snapshot_download
         from sentence_transformers import SentenceTransformer
     except ModuleNotFoundError as error:
         raise SettingsError(
@@ -82,7 +90,11 @@ def _loaded(name: str, device: str) -> Any:
             fix="Install it: pip install 'rillet[text]'.",
         ) from error
     try:
-        return SentenceTransformer(name, device=device, model_kwargs={"use_safetensors": True})
+        folder = name if Path(name).is_dir() else snapshot_download(name, allow_patterns=READ)
+        pickled = [path for path in Path(folder).rglob(PICKLED) if not path.with_name(PLAIN).exists()]
+        if pickled:
+            raise ValueError(f"{pickled[0].name} is pickled")
+        return SentenceTransformer(folder, device=device, model_kwargs={"use_safetensors": True})
     except (OSError, ValueError, RuntimeError) as error:
         raise SettingsError(
             f"embed.sentence_encoder = {name!r} cannot be read: {error}",

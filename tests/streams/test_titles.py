@@ -1,6 +1,7 @@
 """Titles become vectors beside the trainer's loop, and what a shop gives goes before."""
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -276,6 +277,23 @@ def test_a_model_that_cannot_be_read_is_a_refused_setting(tmp_path: Path) -> Non
     pytest.importorskip("sentence_transformers")
     with pytest.raises(SettingsError, match="cannot be read"):
         SentenceEncoder(str(tmp_path / "nowhere"), 12, "cpu")
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    folder = Path(small_model(tmp_path / "model"))
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(SettingsError, match=r"pytorch_model.bin is pickled"):
+        SentenceEncoder(str(folder), 24, "cpu")
+
+
+def test_a_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
+    folder = Path(small_model(tmp_path / "model"))
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["type"] = "own.Module"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "own.py").write_text("raise SystemExit('it ran')")
+    with pytest.raises(SettingsError, match=r"own.Module"):
+        SentenceEncoder(str(folder), 24, "cpu")
 
 
 def test_none_is_loaded_where_none_is_named() -> None:
