@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from models.embed.compress import compressed
 from models.embed.crew import Crew
 from models.embed.gate import Decision, GateSettings, should_promote, should_roll_back
 from models.embed.inference import Inference
@@ -287,9 +288,10 @@ class Trainer:
             parent=self._parent,
         )
         candidate = Inference(exported, self._settings.embed)
+        vectors, words = abroad(exported, vocabularies)
         return (
             candidate,
-            Part(*abroad(exported, vocabularies)),
+            Part(compressed(vectors), words),
             Part(arrays, {**names, LEARNED_TO: learned_to}),
             about,
         )

@@ -20,6 +20,9 @@ from models.retrieve.contract import I32
 STAYS_EVERY: Final = 8
 """Of the examples that tell how long was stayed, one in so many is learned: each takes another pass of the encoder."""
 
+STALE: Final = 0.01
+"""Share by which what the tower is made of may change until the items it knows are looked up again."""
+
 
 class Batcher:
     """Reads tables that others change; ``counts`` (I,) say how often each item is a target."""
@@ -36,13 +39,12 @@ class Batcher:
     ) -> None:
         self._settings, self._tower, self._queries, self._segments = settings, tower, queries, segments
         self._counts, self._rng, self._device = counts, rng, device
+        self._known, self._known_at = tower.known(), tower.n_changes
 
     def batch(self, examples: Examples) -> Batch:
         """Of n examples."""
         sequences, settings = examples.sequences, self._settings
-        among = contenders(
-            examples.item, self._counts, self._tower.items.indexes, settings.n_negatives, self._rng
-        )
+        among = contenders(examples.item, self._counts, self._drawn_from(), settings.n_negatives, self._rng)
         past = np.where(sequences.items >= 0, sequences.items, among.items[0])  # (n, L)
         items, at = distinct_of(
             np.concatenate([past.ravel(), among.items]), len(self._counts)
@@ -63,6 +65,16 @@ class Batcher:
             n_examples=len(examples.item),
             n_stays=len(stays.user),
         )
+
+    def _drawn_from(self) -> I32:
+        """All items with a vector, those without a row of their own too: nothing else would push them away.
+
+        To look them up takes longer than a step, so that a hundredth may be missing.
+        """
+        changes = self._tower.n_changes
+        if abs(changes - self._known_at) > STALE * self._known_at:
+            self._known, self._known_at = self._tower.known(), changes
+        return self._known
 
     def _worth(self, examples: Examples) -> NDArray[np.float32]:
         """(n,) what each example counts; nothing where the target is not known yet."""

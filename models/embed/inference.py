@@ -43,6 +43,10 @@ class Inference:
             F32, np.where((items >= 0)[:, None] & (self.rows(items) >= 0)[:, None], self._take(items), 0.0)
         )
 
+    def forget(self, items: I32) -> None:
+        """These indexes are about to be given to other items."""
+        self._rows[items[items < len(self._rows) - 1]] = len(self.table)
+
     @property
     def usual(self) -> F32:
         """(T,) what a task's product with an item is added to."""

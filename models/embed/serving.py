@@ -54,12 +54,13 @@ class Serving:
         """These indexes are about to be given to other items."""
         known = items[items < len(self._items)]
         self._items[known] = 0.0
+        self._inference.forget(known)
         self._index.remove(known)
 
     @property
     def size_bytes(self) -> int:
-        """Memory held for items, thrice: to read users by, to rank by, to search."""
-        return 2 * self._items.nbytes + self._index.size_bytes
+        """Memory held for items: as they came, to read users by, to rank by, to search."""
+        return 3 * self._items.nbytes + self._index.size_bytes
 
 
 def warm_up(settings: EmbedSettings) -> None:

@@ -60,6 +60,7 @@ class Tower:
 
         self._attributes, self._device = attributes, device
         self.given = GivenVectors(settings.given_dim, n_items)
+        self._n_described = 0
         self._terms = np.full((n_items, settings.n_terms), -1, np.int32)
         self.items = table(max_rows, settings.min_count, 1.0)
         self._sides = {
@@ -74,9 +75,15 @@ class Tower:
 
     def describe(self, item: int, terms: I32) -> None:
         """Take ``terms`` (t,), indexes in the token vocabulary, as the words of ``item``, in place of earlier ones."""
+        self._n_described += 1
         kept = terms[: self._terms.shape[1]]
         self._terms[item] = -1
         self._terms[item, : len(kept)] = kept
+
+    @property
+    def n_changes(self) -> int:
+        """Rows there are and descriptions that came: how many more items may be known than when it was less."""
+        return sum(map(len, self.tables.values())) + self._n_described
 
     def see(self, items: I32) -> None:
         """Items (n,) were interacted with: they and what they have in common with others may now be learned."""

@@ -312,3 +312,29 @@ def test_the_seed_alone_decides_the_first_weights(attributes: MakeAttributes) ->
 def test_heads_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of heads"):
         EmbedSettings(encoder="transformer", dim=10, heads=4)
+
+
+def test_items_that_nobody_took_are_pushed_away_as_well(
+    interactions: Make, attributes: MakeAttributes
+) -> None:
+    """Half of a category sells, the other half never does: to know them from each other, both must be told of."""
+    known = attributes(N + 4)
+    known.category[:N] = 7
+    found = Learner(SMALL, N + 4, known, InterestSettings(), "cpu")
+    rows = [(u + 1, (3 * u + s) % (N // 2), 10.0 * s) for u in range(300) for s in range(5)]
+    found.observe(interactions(rows), learn=False)
+    found.fit()
+    inference = Inference(found.export(), found.settings, "cpu")
+    users = inference.users(after(5))
+    scores = (users @ inference.items(np.arange(N, dtype=np.int32)).T)[0]
+    assert scores[: N // 2].mean() > scores[N // 2 :].mean() + 0.1
+
+
+def test_forgotten_items_are_not_read_any_more(interactions: Make, attributes: MakeAttributes) -> None:
+    found = learner(attributes)
+    found.observe(interactions(list(rounds(60))))
+    inference = Inference(found.export(), found.settings, "cpu")
+    before = inference.users(after(7))
+    inference.forget(np.array([7, N + 3, 10_000], np.int32))
+    assert not inference.items(np.array([7], np.int32)).any()
+    assert np.abs(inference.users(after(7)) - before).max() > 1e-3
