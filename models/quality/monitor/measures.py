@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 from models.quality.fields import SHAPES
 from models.quality.lag import quantile_s
 from models.quality.profile import Profile
+from models.quality.sketch import n_distinct
 
 BELOW_FIRST_LAG_S: Final = 0.001
 MAX_LOG: Final = 60.0
@@ -38,6 +39,8 @@ class Measure(NamedTuple):
     evidence: str = ""
     of: Literal["share", "log_count", "log_share", "log_time"] = "share"
     """What the value is, or its logarithm; a share is one of n."""
+    each: float = 1.0
+    """Events that come together, as those of one user do: of a count, how many a user."""
 
     @property
     def name(self) -> tuple[str, str]:
@@ -47,7 +50,7 @@ class Measure(NamedTuple):
     def error(self, usual: float) -> float:
         """Standard deviation by chance alone, where ``usual`` is the expected value."""
         if self.of == "log_count":
-            return 1 / sqrt(max(exp(min(usual, MAX_LOG)), 1.0))
+            return sqrt(self.each / max(exp(min(usual, MAX_LOG)), self.each))
         if self.of == "log_share":
             return 1 / sqrt(max(exp(min(usual, 0.0)) * self.n, 1.0))
         if self.of == "log_time":
@@ -76,7 +79,8 @@ LAG: Final = Limits(log(4.0), log(20.0))
 def measures(window: Profile) -> Iterator[Measure]:
     """All that need no reference; those of rates are per window."""
     n, n_accepted = window.n_events, window.n_accepted
-    yield Measure("volume", "volume", "", log(n + 0.5), n, VOLUME, of="log_count")
+    each = max(n / n_users(window), 1.0) if n_users(window) else 1.0
+    yield Measure("volume", "volume", "", log(n + 0.5), n, VOLUME, of="log_count", each=each)
     if n:
         reasons = ", ".join(f"{name} {count}" for name, count in _most(window.rejected | window.invalid))
         yield Measure("rejected", "validity", "", window.n_rejected / n, n, REJECTED, reasons)
@@ -91,14 +95,18 @@ def measures(window: Profile) -> Iterator[Measure]:
     yield from _consistency(window)
 
 
-def partition_measures(of_partition: Mapping[int, int]) -> Iterator[Measure]:
-    """The share that each partition has of a source, from events by partition."""
-    total = sum(of_partition.values())
-    for partition, n in sorted(of_partition.items() if total and len(of_partition) > 1 else ()):
-        value, said = log((n + 0.5) / (total + 0.5)), f"{n} of {total} events"
-        yield Measure(
-            "partition", "volume", f"partition {partition}", value, total, PARTITION, said, of="log_share"
-        )
+def n_users(window: Profile) -> float:
+    """How many different users the window has, estimated."""
+    return n_distinct(window.keys["user_id"]) if "user_id" in window.keys else 0.0
+
+
+def partition_measures(users: Mapping[int, float]) -> Iterator[Measure]:
+    """The share that each partition has of a source's users, who are what is spread over partitions."""
+    total = sum(users.values())
+    for partition, n in sorted(users.items() if total and len(users) > 1 else ()):
+        value, said = log((n + 0.5) / (total + 0.5)), f"{n:.0f} of {total:.0f} users"
+        name = f"partition {partition}"
+        yield Measure("partition", "volume", name, value, round(total), PARTITION, said, of="log_share")
 
 
 def _timeliness(window: Profile) -> Iterator[Measure]:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from models.quality.monitor.baseline import Baseline
 from models.quality.monitor.contract import Rule, judged
 from models.quality.monitor.drift import Reference
-from models.quality.monitor.measures import Measure, measures, partition_measures
+from models.quality.monitor.measures import Measure, measures, n_users, partition_measures
 from models.quality.monitor.settings import MonitorSettings
 from models.quality.profile import Profile, merge
 from schemas.checks import Alert, CheckReport, CheckResult, Status
@@ -139,10 +139,10 @@ class _Source:
     def judge(self, parts: Sequence[Profile]) -> Judged:
         window = reduce(merge, parts)
         self._partitions.update(window.partitions)
-        of_partition = dict.fromkeys(self._partitions, 0) | {
-            part.partitions[0]: part.n_events for part in parts if part.partitions
+        users = dict.fromkeys(self._partitions, 0.0) | {
+            part.partitions[0]: n_users(part) for part in parts if part.partitions
         }
-        results = [self._learned(each, window.start_ms) for each in self._measures(window, of_partition)]
+        results = [self._learned(each, window.start_ms) for each in self._measures(window, users)]
         failing = {
             each.field for each in results if each.dimension == "distribution" and each.status != Status.PASS
         }
@@ -158,10 +158,10 @@ class _Source:
         )
         return Judged(report, list(self._alerts(report)))
 
-    def _measures(self, window: Profile, of_partition: Mapping[int, int]) -> Iterator[Measure]:
+    def _measures(self, window: Profile, users: Mapping[int, float]) -> Iterator[Measure]:
         least = self._settings.min_events
-        for measure in (*measures(window), *partition_measures(of_partition)):
-            if measure.n >= least or measure.check == "volume":
+        for measure in (*measures(window), *partition_measures(users)):
+            if measure.n >= least or measure.dimension == "volume":
                 yield measure
         yield from self._reference.measures(window, least)
 
