@@ -14,6 +14,7 @@ from models.ingest.dead_letter import DeadLetter, exhume
 from schemas import headers, topics
 from schemas.audit import AuditEntry
 from schemas.checks import Alert, CheckReport
+from schemas.inventory import Asset
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
@@ -94,6 +95,7 @@ CHECKS: Final = Output(topics.CHECKS, _json(CheckReport), _check_id)
 ALERTS: Final = Output(topics.ALERTS, _json(Alert), _alert_id)
 MODEL: Final = Output(topics.MODEL, _json(ModelReport), _model_id)
 VALUE: Final = Output(topics.VALUE, _json(ValueReport), _value_id)
+ASSETS: Final = Output(topics.ASSETS, _json(Asset))
 AUDIT: Final = Output(topics.AUDIT, _json(AuditEntry))
 VERSIONS: Final[Output[Announced | Promoted]] = Output(topics.VERSIONS, _json(Announced | Promoted))  # type: ignore[arg-type]
 DEAD_LETTERS: Final = Output(topics.DEAD_LETTER, _letter, _letter_id)
@@ -109,6 +111,7 @@ OUTPUTS: Final[dict[str, Output[Any]]] = {
         ALERTS,
         MODEL,
         VALUE,
+        ASSETS,
         AUDIT,
         VERSIONS,
         DEAD_LETTERS,

@@ -6,6 +6,7 @@ from typing import Any, Self, TypeVar
 from models.ingest.dead_letter import DeadLetter
 from schemas.audit import AuditEntry
 from schemas.checks import Alert, CheckReport
+from schemas.inventory import Asset
 from schemas.metrics import ModelReport
 from schemas.outputs import Related, Slate, Trending
 from schemas.quality import QualityReport
@@ -88,6 +89,10 @@ class Rillet:
     def models(self, *, since: Since = "end", follow: bool = True) -> Feed[ModelReport]:
         """Prequential figures of each model version, window by window."""
         return self._feed(outputs.MODEL, since, follow)
+
+    def assets(self, *, since: Since = "end", follow: bool = True) -> Feed[Asset]:
+        """Topics and tables of the cluster, as the inventory last saw them."""
+        return self._feed(outputs.ASSETS, since, follow)
 
     def audit(self, *, since: Since = "end", follow: bool = True) -> Feed[AuditEntry]:
         """Promotions, resets and rollbacks of models."""
