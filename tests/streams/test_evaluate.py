@@ -1,20 +1,12 @@
 """``rillet evaluate`` and ``rillet tune`` as they are called."""
 
 import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-
-def rillet(*arguments: object) -> subprocess.CompletedProcess[str]:
-    code = "from streams.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=170
-    )
+from command import rillet
 
 
 @pytest.fixture(scope="module")

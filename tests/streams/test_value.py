@@ -1,22 +1,14 @@
 """``rillet value`` over a log, as it is called."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import rillet
 
 OPTIONS = ("--mapping", "rees46-sample", "--set", "value.share=1", "--set", "rank.filter_viewed=false")
-
-
-def rillet(*arguments: object) -> subprocess.CompletedProcess[str]:
-    code = "from streams.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, timeout=170
-    )
 
 
 @pytest.fixture(scope="module")
