@@ -1,13 +1,12 @@
 """``rillet quality``: whether the data are as they were, from `metrics.checks` and `alerts`."""
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from streams.commands.dead_letter import since_ms
 from streams.commands.options import Config, Json, example, new_app, note, print_json
+from streams.commands.since import WHEN, Since, start_of
 from streams.errors import FOUND, InputError
 
 if TYPE_CHECKING:
@@ -17,13 +16,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from schemas.checks import Alert, CheckReport, CheckResult, Status
-    from streams.client import Since as From
 
 app = new_app("Whether the data are as they were before, and as a contract demands.")
 
-WHEN: Final = "From so long ago on (90s, 10m, 2h, 7d), or beginning."
 STYLES: Final = {"pass": "green", "warn": "yellow", "fail": "bold red"}
-Since = Annotated[str, typer.Option(metavar="WHEN", help=WHEN)]
 
 
 @app.callback()
@@ -109,7 +105,9 @@ def watch(
 
     def show() -> None:
         with Rillet(kafka=load(config).kafka) as rillet:
-            for number, alert in enumerate(rillet.alerts(since="end" if since is None else _start(since)), 1):
+            for number, alert in enumerate(
+                rillet.alerts(since="end" if since is None else start_of(since)), 1
+            ):
                 if as_json:
                     print(msgspec.json.encode(alert).decode(), flush=True)
                 else:
@@ -126,16 +124,10 @@ def _reports(since: str, config: Config) -> "list[CheckReport]":
     from streams.settings import load
 
     with Rillet(kafka=load(config).kafka) as rillet:
-        found = list(rillet.checks(since=_start(since), follow=False))
+        found = list(rillet.checks(since=start_of(since), follow=False))
     if not found:
         note(f"No window was judged since {since}: a worker runs, and has read more than a few windows?")
     return sorted(found, key=lambda each: (each.window_start_ms, each.source))
-
-
-def _start(since: str) -> "From":
-    if since == "beginning":
-        return "beginning"
-    return datetime.fromtimestamp(since_ms(since, now_ms=time.time_ns() // 1_000_000) / 1000, UTC)
 
 
 def _print_values(reports: "list[CheckReport]", only: tuple[str, str] | None = None) -> None:

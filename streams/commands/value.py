@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.commands.options import Config, Json, example, new_app, note, print_json
+from streams.commands.since import Since, start_of
 from streams.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ def value(
     batch: Annotated[
         int, typer.Option(min=1, max=1_000, help="Events of different users that are learned together.")
     ] = 8,
-    since: Annotated[
-        str, typer.Option(metavar="WHEN", help="Of workers: from so long ago on (90s, 10m, 2h, 7d).")
-    ] = "1h",
+    since: Since = "1h",
     by: Annotated[str, typer.Option(help="source of data, or signal made of them.")] = "source",
     metric: Annotated[str, typer.Option(help="ndcg, hit_rate or mrr.")] = "ndcg",
     overrides: Annotated[
@@ -88,24 +87,18 @@ def value(
 
 
 def _of_workers(config: Any, by: str, since: str) -> "ValueReport":
-    import time
-    from datetime import UTC, datetime
-
     from models.value.report import combined
     from streams.client import Rillet
-    from streams.commands.dead_letter import since_ms
     from streams.settings import load
 
-    start_ms = since_ms(since, now_ms=time.time_ns() // 1_000_000)
-    start = datetime.fromtimestamp(start_ms / 1000, UTC)
     with Rillet(kafka=load(config).kafka) as rillet:
-        records = rillet.values(since=start, follow=False).records()
+        records = rillet.values(since=start_of(since), follow=False).records()
         told = [record.value for record in records if record.value is not None]
     found = combined([each for each in told if each.of == by])
     if found is None:
         raise InputError(
-            f"No worker has told a value in the last {since}.",
-            fix="Look further back with --since 7d; values need slates, and shoppers who take what they show.",
+            f"No worker has told a value since {since}.",
+            fix="Look further back with --since beginning; values need slates, and shoppers who take what they show.",
         )
     return found
 
