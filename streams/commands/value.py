@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = new_app()
 
-BAR = 24
+BAR = 20
 """Characters of the longest bar."""
 Z = 1.96
 """Standard errors on both sides of an interval of 95%."""
