@@ -17,7 +17,7 @@ from models.learn.ledger import Ledger
 from models.learn.listwise import Listwise
 from models.learn.of_river import OfRiver
 from models.learn.settings import DriftSettings, Estimator, LearnSettings, Reaction
-from models.rank.features import feature_names
+from models.rank.features import VERSION, feature_names
 from models.rank.settings import RankSettings
 
 Toy = Callable[..., Groups]
@@ -135,7 +135,7 @@ class TestContest:
         assert (turn, kind, estimator) == (4, "promotion", "listwise")
         assert detail.startswith("NDCG +0.3")
         assert detail.endswith(" on 500 lists against ftrl")
-        assert learning.model_version == "listwise-v2-d+1200"
+        assert learning.model_version == f"listwise-v{VERSION}-d+1200"
         assert (learning.scorer.weights != served).any()
 
     def test_only_the_worker_that_leads_promotes_and_the_others_follow_its_record(self, toy: Toy) -> None:
@@ -150,7 +150,7 @@ class TestContest:
         assert [key for key, _ in records] == [CHAMPION, b"part/listwise/0"]
         for record in records:
             follower.heard(*record)
-        assert follower.model_version == "listwise-v2-d+1200"
+        assert follower.model_version == f"listwise-v{VERSION}-d+1200"
         assert follower.scorer.weights.tobytes() == follower.estimators["listwise"].weights.tobytes()
         assert follower.contests["ftrl"].n == 0  # who may take over is asked anew
 
@@ -213,7 +213,7 @@ def test_what_learning_does_not_better_takes_over_and_is_told_to_nobody(toy: Toy
         told += learning.learn(outcomes(toy, 200, 100 + turn, truth=(0, 3, 0, 0, 0)), turn).happenings
     assert [(kind, estimator) for kind, estimator, _ in told] == [("promotion", "fixed")]
     assert learning.scorer.weights.tolist() == first.tolist()
-    assert learning.model_version == "fixed-v2-d+0"
+    assert learning.model_version == f"fixed-v{VERSION}-d+0"
     assert not any(key.startswith(b"part/fixed") for key, _ in learning.records())
 
 
@@ -354,7 +354,7 @@ class TestPoison:
         assert [(kind, estimator) for kind, estimator, _ in told] == [("rollback", "ftrl")]
         assert spoilt.weights == pytest.approx(first)
         assert [key for key, _ in learning.records()] == [b"part/listwise/0"]
-        assert learning.model_version == "listwise-v2-d+50"
+        assert learning.model_version == f"listwise-v{VERSION}-d+50"
 
     def test_what_one_partition_teaches_may_be_poison_while_the_others_is_not(self, toy: Toy) -> None:
         class Second(Poisoned):
@@ -392,7 +392,7 @@ class TestRefresh:
         before = learning.scorer.weights
         learning.learn(outcomes(toy, 20, seed=1), 1)
         assert (learning.scorer.weights != before).any()
-        assert learning.model_version == "listwise-v2-d+20"
+        assert learning.model_version == f"listwise-v{VERSION}-d+20"
 
     def test_it_serves_only_after_that_time_and_the_version_counts_what_serves(self, toy: Toy) -> None:
         learning, start_ms = made(challengers=(), refresh_s=60.0), 1_700_000_000_000
