@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.interest.terms import MAX_ITEM_TERMS
 from schemas.catalog import MAX_VECTOR
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -34,7 +35,7 @@ class EmbedSettings(BaseModel):
     layers: int = Field(1, ge=1, le=8, description="layers of the encoder")
     heads: int = Field(2, ge=1, le=16, description="attention heads of a transformer; divides dim")
     length: int = Field(20, ge=1, le=512, description="L, latest distinct items of the history that are read")
-    n_terms: int = Field(16, ge=1, le=256, description="words that are kept of an item's text")
+    n_terms: int = Field(16, ge=1, le=MAX_ITEM_TERMS, description="words that are kept of an item's text")
     given_dim: int = Field(
         0,
         ge=0,

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from models.interest.evidence import Details
-from models.interest.terms import terms
+from models.interest.terms import MAX_ITEM_TERMS, terms
 from models.kinds import Kind
 from models.knowledge.attributes import Attributes
 from models.knowledge.facts import Facts, Place
@@ -159,7 +159,8 @@ class KnowledgeBase:
         self.catalogued[i] = said
         created_ms = item.time_ms if item.created_ms is None else item.created_ms
         attributes.created_s[i] = min(attributes.created_s[i], created_ms / 1000.0)
-        self._index_text(i, terms(" ".join(part for part in (item.title, item.category, item.brand) if part)))
+        text = " ".join(part for part in (item.title, item.category, item.brand) if part)
+        self._index_text(i, terms(text, MAX_ITEM_TERMS))
         self._give(i, item.vector)
 
     def _index_text(self, i: int, tokens: list[str]) -> None:

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.interest.terms import MAX_ITEM_TERMS
+
 Decay = Literal["same", "linear", "div", "log", "quadratic"]
 Seconds = Annotated[float, Field(gt=0.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -133,7 +135,7 @@ class ContentSettings(SourceSettings):
         64, ge=1, le=4_096, description="Items kept of a category or brand; 12 bytes each."
     )
     posted_items: int = Field(128, ge=1, le=65_536, description="Items kept of a token; 4 bytes each.")
-    item_terms: int = Field(16, ge=1, le=256, description="Tokens kept of an item; 4 bytes each.")
+    item_terms: int = Field(16, ge=1, le=MAX_ITEM_TERMS, description="Tokens kept of an item; 4 bytes each.")
     brand_share: Share = Field(
         0.4, description="Weight of the brands' part; the categories' is the rest to 1."
     )

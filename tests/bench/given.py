@@ -34,7 +34,7 @@ from models.embed.sequences import Examples, leave_out
 from models.embed.settings import EmbedSettings
 from models.evaluate.intervals import intervals
 from models.interest.settings import InterestSettings
-from models.interest.terms import terms
+from models.interest.terms import MAX_ITEM_TERMS, terms
 from models.kinds import Kind
 from models.knowledge.attributes import Attributes
 from models.retrieve.contract import F32, F64, I32, U64, Interactions
@@ -123,7 +123,7 @@ def fitted(log: Log, train: Interactions, seed: int, *, words: bool, vectors: F3
     index_of: dict[str, int] = {}
     for item, title in enumerate(log.titles):
         if words:
-            found = [index_of.setdefault(word, len(index_of)) for word in terms(title)]
+            found = [index_of.setdefault(word, len(index_of)) for word in terms(title, MAX_ITEM_TERMS)]
             learner.describe(item, np.array(found, np.int32))
         if vectors is not None:
             learner.give(item, vectors[item])

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.interest.terms import MAX_TERM_CHARS, MAX_TERMS, terms
+from models.interest.terms import MAX_QUERY_TERMS, MAX_TERM_CHARS, terms
 
 
 def test_words_are_folded_split_and_kept_once_in_order():
@@ -20,6 +20,6 @@ def test_text_without_words_gives_none():
 @given(st.text())
 def test_terms_are_bounded_and_stable(text):
     found = terms(text)
-    assert len(found) <= MAX_TERMS
+    assert len(found) <= MAX_QUERY_TERMS
     assert all(0 < len(term) <= MAX_TERM_CHARS for term in found)
     assert terms(text) == found

@@ -213,6 +213,12 @@ class TestCatalogue:
         assert knowledge.attributes.available[0] == fresh.attributes.available[0] == 1
         assert named(knowledge, "content", terms=["red"]) == []
 
+    def test_as_many_words_of_an_item_are_kept_as_the_settings_say(self, base):
+        knowledge = base()
+        describe(knowledge, item("a", title=" ".join(f"w{n}" for n in range(1, 20))))
+        assert named(knowledge, "content", terms=["w16"]) == ["a"]  # retrieve.content.item_terms is 16
+        assert named(knowledge, "content", terms=["w17"]) == []
+
     def test_a_removed_item_cannot_be_bought_and_is_not_described(self, base):
         knowledge = base()
         describe(knowledge, item("a", title="red shoe", category="c"))
