@@ -1,18 +1,20 @@
-"""Values the sources of data of a log: masked on the way through it, and by learning anew without each of them."""
+"""Values the sources of data of a log: masked on the way through it, and by learning anew from weaker sources."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from models.evaluate.of_path import OfPath
 from models.evaluate.prequential import Prequential
-from models.evaluate.result import Difference, differences
+from models.evaluate.recommender import Recommender
+from models.evaluate.result import differences
 from models.learn.learning import Learned, first_weights
 from models.path import Path as PurePath
 from models.value.games import Game
 from models.value.report import report
 from models.value.valuing import Valuing
+from models.value.weaker import LATER, Marginal, Weaker, marginals
 from models.value.withheld import WITHHELD
 from schemas.events import AnyEvent
 from schemas.value import ValueReport
@@ -23,17 +25,52 @@ from streams.settings import Settings
 ALL = "all sources"
 
 
+class Asked(NamedTuple):
+    """What is to be learned anew; the sources are those of the log where none is named."""
+
+    anew: bool = False
+    """Without each source."""
+    late_s: Sequence[tuple[str | None, float]] = ()
+    """Sources, and by how many seconds they come late."""
+    volume: Sequence[tuple[str | None, float]] = ()
+    """Sources, and which share of their events is kept."""
+
+    def weaker(self, present: Sequence[str]) -> list[Weaker]:
+        """Of the sources that are in the log; each once."""
+        found = [Weaker(source, "withheld") for source in present if self.anew]
+        found += [
+            Weaker(each, "late", at)
+            for named, at in self.late_s
+            for each in present
+            if each in LATER and named in (None, each)
+        ]
+        found += [
+            Weaker(each, "thinned", at)
+            for named, at in self.volume
+            for each in present
+            if named in (None, each)
+        ]
+        return list(dict.fromkeys(found))
+
+
 class Valuation(NamedTuple):
     """What was found over a log."""
 
     report: ValueReport
-    withheld: list[Difference]
-    """Of all data over the data without each source, learned anew; none where that was not asked for."""
+    marginals: list[Marginal]
+    """What is lost where a source is weaker, learned anew; none where that was not asked for."""
     n_events: int
 
 
 def valued(
-    game: Game, log: Log, settings: Settings, progress: Progress, *, anew: bool, from_share: float, batch: int
+    game: Game,
+    log: Log,
+    settings: Settings,
+    progress: Progress,
+    asked: Asked,
+    *,
+    from_share: float,
+    batch: int,
 ) -> Valuation:
     """Follow the log; its first part ``from_share`` is learned and not counted.
 
@@ -41,21 +78,20 @@ def valued(
         InputError: nothing learns to rank, or nothing of the log could be valued.
     """
     n_events, present = _counted(log, progress)
-    path = PurePath(settings.path())
+    path, weaker = PurePath(settings.path()), asked.weaker(present)
     stage = _Stage(game, settings, path, n_events * from_share)
     with tempfile.TemporaryDirectory(prefix="rillet-value-") as folder:
-        states = (states_on_disk(Path(folder) / str(i)) for i in range(1 + len(present)))
-        recommenders = [OfPath(path, ALL, next(states), watch=stage.learned)]
-        for source in present if anew else ():
-            of_rest = PurePath(settings.path())
-            recommenders.append(OfPath(of_rest, f"without {source}", next(states), take=WITHHELD[source]))
+        states = [states_on_disk(Path(folder) / str(i)) for i in range(1 + len(weaker))]
+        recommenders: list[Recommender] = [OfPath(path, ALL, states[0], watch=stage.learned)]
+        for each, its_states in zip(weaker, states[1:], strict=True):
+            recommenders.append(each.recommender(PurePath(settings.path()), its_states))
         follower = Prequential(recommenders, settings.interest.idle_s)
         for done in follower.run(stage.passing(events_of(log, progress)), batch):
             stage.done = done
     keep = follower.events.column("at") >= stage.begins
     names = [recommender.name for recommender in recommenders]
-    apart = differences(names, follower.events, follower.found, keep, settings.value.k) if anew else []
-    return Valuation(stage.report(), apart, follower.n_events)
+    lost = differences(names, follower.events, follower.found, keep, settings.value.k) if weaker else []
+    return Valuation(stage.report(), marginals(weaker, lost), follower.n_events)
 
 
 class _Stage:

@@ -44,6 +44,10 @@ class Baseline:
         self._later: list[tuple[Visit, int, str]] = []
         self._n_visits = 0
 
+    def meanwhile(self, now_ms: int) -> tuple[()]:  # noqa: ARG002
+        """See ``Recommender``: nothing is late."""
+        return ()
+
     def follow(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Offer | None]:
         """See ``Recommender``."""
         visits = [self._take(event) for event in events]

@@ -69,6 +69,10 @@ class OfPath:
         self._offsets = dict.fromkeys(topics.BEHAVIOUR, 0)
         self._later: list[tuple[Facts, Joined | None]] = []
 
+    def meanwhile(self, now_ms: int) -> tuple[()]:  # noqa: ARG002
+        """See ``Recommender``: nothing is late."""
+        return ()
+
     def follow(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Offer | None]:
         """See ``Recommender``; at most one slate a user."""
         slates = self.slates(events, learn=learn)

@@ -85,6 +85,7 @@ class Prequential:
 
     def take(self, batch: Sequence[AnyEvent]) -> None:
         """Try events of different users, and follow them."""
+        self._hear_of_late(batch[0].time_ms)
         for n, event in enumerate(batch):
             self._try(self.n_events + n, event)
         offers = [recommender.follow(batch, learn=self._learn) for recommender in self.recommenders]
@@ -103,6 +104,12 @@ class Prequential:
         """Let everyone learn what takes several passes."""
         for recommender in self.recommenders:
             recommender.settle()
+
+    def _hear_of_late(self, now_ms: int) -> None:
+        for number, recommender in enumerate(self.recommenders):
+            for user_id, offer in recommender.meanwhile(now_ms):
+                if user_id in self._visits:
+                    self._visits[user_id].offers[number] = offer
 
     def _try(self, at: int, event: AnyEvent) -> None:
         visit = self._visits.get(event.user_id)

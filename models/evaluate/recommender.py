@@ -1,6 +1,6 @@
 """What is evaluated: anything that follows events and answers each with a list of items."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from schemas.events import AnyEvent
@@ -21,6 +21,9 @@ class Recommender(Protocol):
     """Users are told apart by ``user_id``; item knowledge is shared."""
 
     name: str
+
+    def meanwhile(self, now_ms: int) -> Iterable[tuple[str, Offer]]:
+        """Users and offers that came about by ``now_ms`` though nothing was followed: of what is heard late."""
 
     def follow(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Offer | None]:
         """Take events of *different* users, and answer each with the user's next offer; None where none is due.

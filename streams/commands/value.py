@@ -1,25 +1,21 @@
 """``rillet value``: what each source of data is worth to the recommendations."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streams.commands.dead_letter import UNITS_S
 from streams.commands.options import Config, Json, example, new_app, note, print_json
 from streams.commands.since import Since, start_of
 from streams.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from models.evaluate.result import Difference
-    from schemas.value import Value, ValueReport
+    from models.value.weaker import Marginal
+    from schemas.value import ValueReport
+    from streams.valuation import Asked
 
 app = new_app()
-
-BAR = 20
-"""Characters of the longest bar."""
-Z = 1.96
-"""Standard errors on both sides of an interval of 95%."""
 
 
 @app.command(
@@ -29,6 +25,7 @@ Z = 1.96
         "rillet value --by signal",
         "rillet value events.csv.gz --mapping my-shop.toml --from 0.5",
         "rillet value events.csv.gz --anew --json > value.json",
+        "rillet value events.csv.gz --late browse=1m,1h,1d --volume 0.5,0.1",
     )
 )
 def value(
@@ -40,6 +37,16 @@ def value(
     anew: Annotated[
         bool, typer.Option("--anew", help="Of a log: learn everything once more without each source as well.")
     ] = False,
+    late: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[SOURCE=]TIMES", help="Of a log: learn also with a source late: browse=1m,1h,1d."
+        ),
+    ] = None,
+    volume: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[SOURCE=]SHARES", help="Of a log: learn also with a source thinned: 0.5,0.1."),
+    ] = None,
     from_share: Annotated[
         float,
         typer.Option("--from", min=0.0, max=0.99, help="Share of the log that is learned, not counted."),
@@ -65,15 +72,18 @@ def value(
         raise InputError(f"There is no metric {metric!r}.", fix="Take ndcg, hit_rate or mrr.")
     if by not in ("source", "signal"):
         raise InputError(f"There is no value by {by!r}.", fix="Take source or signal.")
-    if anew and by != "source":
+    from streams.valuation import Asked
+
+    asked = Asked(anew, _each("--late", late, _late_s), _each("--volume", volume, _share))
+    if any(asked) and by != "source":
         raise InputError("Only sources of data can be left out of learning.", fix="Leave out --by.")
-    if file is None and anew:
-        raise InputError("--anew needs a log to learn.", fix="rillet value events.csv.gz --anew")
-    apart: list[Difference] = []
+    if file is None and any(asked):
+        raise InputError("Only a log can be learned anew.", fix="rillet value events.csv.gz --anew")
+    apart: list[Marginal] = []
     if file is None:
         found = _of_workers(config, by, since)
     else:
-        found, apart = _of_log(by, file, mapping, config, overrides or [], anew=anew, at=(from_share, batch))
+        found, apart = _of_log(by, file, mapping, config, overrides or [], asked, at=(from_share, batch))
     if as_json:
         import msgspec
 
@@ -81,9 +91,14 @@ def value(
         return
     from rich.console import Console
 
+    from streams import value_tables
+
     console = Console()
-    console.print(table(found, apart, metric))
+    console.print(value_tables.values(found, apart, metric))
     console.print(_summary(found, metric))
+    weaker = value_tables.weaker(apart, metric, found.k)
+    if weaker:
+        console.print(weaker)
 
 
 def _of_workers(config: Any, by: str, since: str) -> "ValueReport":
@@ -109,10 +124,10 @@ def _of_log(
     mapping: str | None,
     config: Any,
     overrides: list[str],
+    asked: "Asked",
     *,
-    anew: bool,
     at: tuple[float, int],
-) -> "tuple[ValueReport, list[Difference]]":
+) -> "tuple[ValueReport, list[Marginal]]":
     from rich.console import Console
 
     from models.value.games import GAMES
@@ -123,34 +138,10 @@ def _of_log(
     settings, _ = settings_of(config, overrides)
     with progress_bars(Console(stderr=True)) as progress:
         found = valued(
-            GAMES[by], Log(file, mapping), settings, progress, anew=anew, from_share=at[0], batch=at[1]
+            GAMES[by], Log(file, mapping), settings, progress, asked, from_share=at[0], batch=at[1]
         )
     note(f"{found.n_events:,} events, {found.report.n:,} lists valued")
-    return found.report, found.withheld
-
-
-def table(found: "ValueReport", apart: "list[Difference]", metric: str) -> "Table":
-    """A row for each source, the most valuable first."""
-    from rich.table import Table
-
-    shown = Table(title=f"Value of each {found.of}: {metric}@{found.k}", title_justify="left")
-    shown.add_column(found.of)
-    shown.add_column("value", justify="right")
-    shown.add_column("")
-    shown.add_column("left out", justify="right")
-    if apart:
-        shown.add_column("left out of learning", justify="right")
-    values = sorted((each for each in found.values if each.metric == metric), key=lambda each: -each.value)
-    most = max((abs(each.value) for each in values), default=0.0)
-    for each in values:
-        row = [
-            each.player,
-            _interval(each.value, each.value_error),
-            _bar(each, most),
-            _interval(each.left_out, each.left_out_error),
-        ]
-        shown.add_row(*row, *([_anew(apart, each.player, metric)] if apart else []))
-    return shown
+    return found.report, found.marginals
 
 
 def _summary(found: "ValueReport", metric: str) -> str:
@@ -165,19 +156,35 @@ def _summary(found: "ValueReport", metric: str) -> str:
     )
 
 
-def _interval(value: float, error: float) -> str:
-    return f"{value:+.4f} ± {Z * error:.4f}"
+def _each(
+    option: str, texts: list[str] | None, number: Callable[[str], float]
+) -> list[tuple[str | None, float]]:
+    """Of ``browse=1m,1h``, or ``1m,1h`` for all sources."""
+    from models.value.withheld import WITHHELD
+
+    found: list[tuple[str | None, float]] = []
+    for text in texts or []:
+        source, equals, numbers = text.rpartition("=")
+        if equals and source not in WITHHELD:
+            raise InputError(
+                f"{option} {text}: no source {source!r}.", fix=f"Take one of {', '.join(WITHHELD)}."
+            )
+        found += [(source or None, number(each.strip())) for each in numbers.split(",")]
+    return found
 
 
-def _bar(each: "Value", most: float) -> str:
-    n = round(BAR * abs(each.value) / most) if most else 0
-    return ("█" if each.value >= 0 else "░") * n
+def _late_s(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    if unit not in UNITS_S or not (number.isascii() and number.isdigit()) or not int(number):
+        raise InputError(f"--late {text!r} is no time.", fix="Give 90s, 15m, 2h or 1d.")
+    return float(int(number) * UNITS_S[unit])
 
 
-def _anew(apart: "list[Difference]", source: str, metric: str) -> str:
-    """How much learning from all sources is above learning without this one."""
-    measure = {"hit_rate": "hr"}.get(metric, metric)
-    for each in apart:
-        if each.b == f"without {source}" and each.measure.startswith(f"{measure}@"):
-            return f"{each.interval.mean:+.4f} ({each.interval.low:+.4f} to {each.interval.high:+.4f})"
-    return ""
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0.0 < share < 1.0:
+        raise InputError(f"--volume {text!r} is no share.", fix="Give 0.5, or 0.5,0.25,0.1.")
+    return share

@@ -56,9 +56,9 @@ def valued(name: str) -> dict[str, Any]:
     found = json.loads(done.stdout)
     report = found["report"]
     anew = {
-        each["b"].removeprefix("without "): each["interval"]
+        each["source"]: each["lost"]["interval"]
         for each in found["anew"]
-        if each["measure"] == "ndcg@20"
+        if each["lost"]["measure"] == "ndcg@20"
     }
     return {
         "lists": report["n"],

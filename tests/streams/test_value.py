@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,10 +44,25 @@ def test_sources_of_a_log_are_valued_and_learned_without(log: Path) -> None:
         report["all_in"]["ndcg"] - report["none_in"]["ndcg"], abs=1e-4
     )
     assert report["n"] > 800
-    lost = {each["b"]: each["interval"] for each in result["anew"] if each["measure"] == "ndcg@20"}
-    assert set(lost) == {"without browse", "without purchase", "without attributes"}
-    assert lost["without browse"][1] > 0.1
-    assert abs(lost["without attributes"][0]) < lost["without browse"][0]
+    lost = {each["source"]: each["lost"]["interval"] for each in result["anew"] if _of_ndcg(each)}
+    assert set(lost) == {"browse", "purchase", "attributes"}
+    assert lost["browse"][1] > 0.1
+    assert abs(lost["attributes"][0]) < lost["browse"][0]
+
+
+def _of_ndcg(each: dict[str, Any]) -> bool:
+    return bool(each["lost"]["measure"] == "ndcg@20")
+
+
+def test_the_later_or_thinner_a_source_the_more_is_lost(log: Path) -> None:
+    weaker = ("--late", "browse=10s,1h", "--volume", "browse=0.5,0.1")
+    done = rillet("value", log, *OPTIONS, "--from", "0.3", *weaker, "--json")
+    assert done.returncode == 0, done.stderr
+    found = [each for each in json.loads(done.stdout)["anew"] if _of_ndcg(each)]
+    lost = {(each["change"], each["at"]): each["lost"]["interval"] for each in found}
+    assert list(lost) == [("late", 10.0), ("late", 3600.0), ("thinned", 0.5), ("thinned", 0.1)]
+    assert lost["late", 3600.0][1] > lost["late", 10.0][2]
+    assert 0.0 < lost["thinned", 0.5][1] < lost["thinned", 0.1][1]
 
 
 def test_signals_are_shown_with_bars(log: Path) -> None:
@@ -64,6 +80,10 @@ def test_signals_are_shown_with_bars(log: Path) -> None:
         (("x.csv", "--by", "colour"), "source or signal"),
         (("x.csv", "--metric", "auc"), "ndcg, hit_rate or mrr"),
         (("x.csv", "--anew", "--by", "signal"), "Leave out --by"),
+        (("--late", "1h"), "rillet value events.csv.gz --anew"),
+        (("x.csv", "--late", "smell=1h"), "Take one of browse"),
+        (("x.csv", "--late", "browse=soon"), "Give 90s"),
+        (("x.csv", "--volume", "2"), "Give 0.5"),
         (("x.csv",), "x.csv"),
     ],
 )

@@ -1,0 +1,88 @@
+"""What sources of data are worth, as tables of the terminal."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from rich.table import Table
+
+from models.evaluate.intervals import Interval
+from models.value.weaker import Marginal
+from schemas.value import Value, ValueReport
+from streams.inventory.words import age
+
+BAR: Final = 20
+"""Characters of the longest bar."""
+Z: Final = 1.96
+"""Standard errors on both sides of an interval of 95%."""
+
+
+def values(found: ValueReport, apart: Sequence[Marginal], metric: str) -> Table:
+    """A row for each source, the most valuable first."""
+    withheld = {each.source: each.lost.interval for each in _of(apart, metric) if each.change == "withheld"}
+    shown = Table(title=f"Value of each {found.of}: {metric}@{found.k}", title_justify="left")
+    shown.add_column(found.of)
+    shown.add_column("value", justify="right")
+    shown.add_column("")
+    shown.add_column("left out", justify="right")
+    if withheld:
+        shown.add_column("left out of learning", justify="right")
+    rows = sorted((each for each in found.values if each.metric == metric), key=lambda each: -each.value)
+    most = max((abs(each.value) for each in rows), default=0.0)
+    for each in rows:
+        row = [each.player, _error(each), bar(each.value, most), _left_out(each)]
+        shown.add_row(*row, *([_interval(withheld.get(each.player))] if withheld else []))
+    return shown
+
+
+def weaker(apart: Sequence[Marginal], metric: str, k: int) -> Table | None:
+    """A row for each delay or share, one curve a source; None where nothing was made late or thinned."""
+    rows = [each for each in _of(apart, metric) if each.change != "withheld"]
+    if not rows:
+        return None
+    most = max(abs(each.lost.interval.mean) for each in rows)
+    shown = Table(title=f"Lost where a source is late, or thinned: {metric}@{k}", title_justify="left")
+    for name in ("source", "is"):
+        shown.add_column(name)
+    shown.add_column("lost", justify="right")
+    shown.add_column("")
+    for source, curve in groupby(rows, key=lambda each: each.source):
+        for n, each in enumerate(curve):
+            lost = each.lost.interval
+            shown.add_row("" if n else source, is_how(each), _interval(lost), bar(lost.mean, most))
+        shown.add_section()
+    return shown
+
+
+def is_how(each: Marginal) -> str:
+    """In words."""
+    if each.change == "withheld":
+        return "missing"
+    return f"{age(each.at)} late" if each.change == "late" else f"{each.at:.3g} of it"
+
+
+def of_metric(each: Marginal, metric: str) -> bool:
+    """Whether it is what was lost of the metric."""
+    return each.lost.measure.startswith(f"{'hr' if metric == 'hit_rate' else metric}@")
+
+
+def bar(value: float, most: float) -> str:
+    """As long as its share of the ``most``; a hollow one is below 0."""
+    n = round(BAR * abs(value) / most) if most else 0
+    return ("█" if value >= 0 else "░") * n
+
+
+def _of(apart: Sequence[Marginal], metric: str) -> list[Marginal]:
+    return [each for each in apart if of_metric(each, metric)]
+
+
+def _error(each: Value) -> str:
+    return f"{each.value:+.4f} ± {Z * each.value_error:.4f}"
+
+
+def _left_out(each: Value) -> str:
+    return f"{each.left_out:+.4f} ± {Z * each.left_out_error:.4f}"
+
+
+def _interval(interval: Interval | None) -> str:
+    return f"{interval.mean:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})" if interval else ""
