@@ -1,6 +1,7 @@
-"""The first half of the path: ingest → interest → knowledge, for all that one fetch brought."""
+"""The first half of the path: ingest → clean → interest → knowledge, for all that one fetch brought."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from functools import partial
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -8,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
+from models.clean.cleaner import Cleaner
+from models.clean.heavy import is_beyond, may_be_heavy
+from models.clean.marks import Marking, Marks
+from models.clean.recipe import Cap
 from models.ingest import Ingest
 from models.ingest.record import Ingested, Record
 from models.interest.codec import decode, encode
@@ -18,6 +23,7 @@ from models.interest.state import Platform, State, last_query
 from models.kinds import WEIGHTS
 from models.knowledge.base import KnowledgeBase
 from models.knowledge.facts import Facts, Interaction, Place, gather
+from models.quality.actions import BLANK, QUARANTINE, Sanction, covering
 from models.quality.agreement import agreement
 from models.quality.observe import NO, NOT_APPLICABLE, YES, QualityBatch
 from schemas.events import AnyEvent, Dwell, Impression, Purchase, Rating
@@ -75,15 +81,21 @@ Load = Callable[[int, list[bytes]], Sequence[bytes | None]]
 """Stored states of user keys in a partition."""
 
 Lap = Callable[[str], None]
+Change = Callable[[Sequence[str], Sequence[AnyEvent], Marking], list[AnyEvent]]
 
 
 class Absorber:
     """Takes micro-batches into states and shared knowledge."""
 
-    def __init__(self, ingest: Ingest, interest: InterestSettings, knowledge: KnowledgeBase) -> None:
+    def __init__(
+        self, ingest: Ingest, cleaner: Cleaner, interest: InterestSettings, knowledge: KnowledgeBase
+    ) -> None:
         self._ingest = ingest
+        self._cleaner = cleaner
         self._interest = interest
         self._knowledge = knowledge
+        self.sanctions: Sequence[Sanction] = ()
+        """In force: what failing checks brought about."""
 
     def absorb(
         self, batches: Sequence[Sequence[Record]], load: Load, now_ms: int, lap: Lap, *, learn: bool
@@ -100,29 +112,53 @@ class Absorber:
         lap("ingest")
         users = _users(arrivals, load)
         lap("load")
+        came, marking = arrivals, self._marking(len(arrivals))
+        if marking:
+            arrivals = _changed(arrivals, self._cleaner.tidy, marking)
+            lap("clean")
         known, viewed = self._judge(arrivals, users)
         agrees = agreement([arrival.event for arrival in arrivals], self._knowledge)
-        outcomes = self._fold(arrivals, users)
+        if marking:
+            lap("interest")
+            arrivals = self._completed(arrivals, marking)
+            lap("clean")
+        outcomes = self._fold(arrivals, users, marking)
         states: dict[int, list[tuple[bytes, bytes]]] = {}
         for user in users:
             states.setdefault(user.partition, []).append((user.key, encode(user.state)))
         lap("interest")
-        facts = self._facts(batches, heads, arrivals, users, outcomes)
+        withheld = marking.withheld if marking else frozenset[int]()
+        facts = self._facts(batches, heads, arrivals, users, outcomes, withheld)
         if learn:
             self._knowledge.learn(facts)
         lap("knowledge")
         causes = [
             Cause(user.key, user.state, topic, partition, offset, timestamps[i], event)
-            for user, i in _due(arrivals, users, outcomes)
-            for topic, partition, offset, event in [arrivals[i]]
+            for user, i in _due(came, users, outcomes)
+            for topic, partition, offset, event in [came[i]]
         ]
-        quality = list(_quality(heads, ingested, timestamps, outcomes, known, viewed, agrees, now_ms))
+        marks = marking.marks() if marking else None
+        quality = list(_quality(heads, ingested, timestamps, outcomes, known, viewed, agrees, marks, now_ms))
         fresh = [
             (arrival.partition, arrival.event)
-            for arrival, outcome in zip(arrivals, outcomes, strict=True)
-            if outcome is Outcome.FRESH
+            for i, (arrival, outcome) in enumerate(zip(arrivals, outcomes, strict=True))
+            if outcome is Outcome.FRESH and i not in withheld
         ]
         return Absorbed(states, causes, facts, quality, outcomes, fresh)
+
+    def _marking(self, n: int) -> Marking | None:
+        """None where nothing is to be cleaned."""
+        return self._cleaner.marking(n) if self._cleaner.recipe.steps or self.sanctions else None
+
+    def _completed(self, arrivals: list[_Arrival], marking: Marking) -> list[_Arrival]:
+        """Without what must not be believed for now, with what is missing."""
+        blanked = [each for each in self.sanctions if each.kind == BLANK]
+        if blanked:
+            arrivals = _changed(arrivals, partial(self._cleaner.blank, blanked), marking)
+        held_back = ((topic, event.time_ms) for topic, _, _, event in arrivals)
+        for i, _ in covering(self.sanctions, QUARANTINE, held_back):
+            marking.withhold(self._cleaner.steps.index(QUARANTINE), i)
+        return _changed(arrivals, self._cleaner.fill, marking)
 
     def _judge(self, arrivals: Sequence[_Arrival], users: list[_User]) -> tuple[list[int], list[int]]:
         """Consistency of each event, from the state *before* the batch and the catalogue."""
@@ -140,14 +176,36 @@ class Absorber:
                 items.update(named)
         return known, viewed
 
-    def _fold(self, arrivals: Sequence[_Arrival], users: list[_User]) -> list[Outcome]:
+    def _fold(
+        self, arrivals: Sequence[_Arrival], users: list[_User], marking: Marking | None
+    ) -> list[Outcome]:
         outcomes = [Outcome.FRESH] * len(arrivals)
         for user in users:
-            of_user = [arrivals[i] for i in user.at]
-            folded = fold(user.state, of_user, self._interest, self._knowledge.facts_of)
+            step, cap = self._cleaner.cap or (0, None)
+            if marking and cap and may_be_heavy(cap, user.state, len(user.at)):
+                folded = self._fold_heavy(step, cap, arrivals, user, marking)
+            else:
+                folded = self._folded(user, [arrivals[i] for i in user.at])
             for i, outcome in zip(user.at, folded, strict=True):
                 outcomes[i] = outcome
+        if marking:
+            marking.merged(i for i, outcome in enumerate(outcomes) if outcome is Outcome.DUPLICATE)
         return outcomes
+
+    def _folded(self, user: _User, arrivals: Sequence[_Arrival]) -> list[Outcome]:
+        return fold(user.state, arrivals, self._interest, self._knowledge.facts_of)
+
+    def _fold_heavy(
+        self, step: int, cap: Cap, arrivals: Sequence[_Arrival], user: _User, marking: Marking
+    ) -> list[Outcome]:
+        """One after another, since each is judged by the state before it."""
+        folded = []
+        for i in user.at:
+            topic, _, _, event = arrivals[i]
+            if topic in cap.sources and is_beyond(cap, user.state, event):
+                marking.withhold(step, i)
+            folded += self._folded(user, [arrivals[i]])
+        return folded
 
     def _facts(
         self,
@@ -156,12 +214,13 @@ class Absorber:
         arrivals: Sequence[_Arrival],
         users: list[_User],
         outcomes: list[Outcome],
+        withheld: Set[int],
     ) -> Facts:
         ends: dict[tuple[str, int], int] = {}
         for head, records in zip(heads, batches, strict=True):
             ends[head] = max(ends.get(head, -1), records[-1].offset)
         places = {head: number for number, head in enumerate(ends)}
-        rows = sorted(self._rows(arrivals, users, outcomes, places), key=itemgetter(0))
+        rows = sorted(self._rows(arrivals, users, outcomes, withheld, places), key=itemgetter(0))
         return gather([Place(*head, end) for head, end in ends.items()], [row for _, row in rows])
 
     def _rows(
@@ -169,6 +228,7 @@ class Absorber:
         arrivals: Sequence[_Arrival],
         users: list[_User],
         outcomes: list[Outcome],
+        withheld: Set[int],
         places: dict[tuple[str, int], int],
     ) -> Iterator[tuple[int, Interaction]]:
         """What each arrival, named by its position, adds to the shared knowledge."""
@@ -181,6 +241,8 @@ class Absorber:
                     platform = _later(platform, event)
                     segment = platform.name if platform else None
                     place = places[topic, partition]
+                    if i in withheld:
+                        continue
                     for row in self._interactions(place, offset, event, user.state, who, segment):
                         yield i, row
 
@@ -211,6 +273,15 @@ class Absorber:
             for touch in found
             if touch.weight >= WEIGHTS[touch.kind] / 2.0
         ]
+
+
+def _changed(arrivals: list[_Arrival], change: Change, marking: Marking) -> list[_Arrival]:
+    """The same arrivals with what ``change`` makes of their events."""
+    topics, events = [arrival.topic for arrival in arrivals], [arrival.event for arrival in arrivals]
+    return [
+        arrival if event is arrival.event else arrival._replace(event=event)
+        for arrival, event in zip(arrivals, change(topics, events, marking), strict=True)
+    ]
 
 
 def _users(arrivals: Sequence[_Arrival], load: Load) -> list[_User]:
@@ -246,6 +317,7 @@ def _quality(
     known: list[int],
     viewed: list[int],
     agrees: NDArray[np.int8],
+    marks: Marks | None,
     now_ms: int,
 ) -> Iterator[QualityBatch]:
     duplicate = [outcome is Outcome.DUPLICATE for outcome in outcomes]
@@ -263,6 +335,7 @@ def _quality(
             np.array(viewed[mine], np.int8),
             agrees[mine],
             now_ms,
+            marks and marks.at(mine),
         )
 
 

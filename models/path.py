@@ -1,4 +1,4 @@
-"""The path of one micro-batch, online and offline alike: ingest → interest → knowledge → learn → retrieve → rank.
+"""The path of one micro-batch, online and offline: ingest → clean → interest → knowledge → learn → retrieve → rank.
 
 Pure: records and stored states come in, new states, slates, facts and counts go out. Storing, sending, clocks and the
 order between partitions are the caller's.
@@ -12,6 +12,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest, xxh64_hexdigest
 
 from models.absorb import Absorbed, Absorber, Cause, Lap, Load
+from models.clean.cleaner import Cleaner
 from models.explain.case import Case, latest_slate_id
 from models.explain.explanation import explain
 from models.ingest import Ingest
@@ -23,13 +24,16 @@ from models.knowledge.base import KnowledgeBase
 from models.knowledge.settings import KnowledgeSettings
 from models.learn.join import Joined
 from models.learn.learning import Learned, Learning
+from models.learn.trust import weighed
 from models.path_settings import PathSettings
+from models.quality.action_settings import ActionSettings
+from models.quality.actions import Sanctions
 from models.rank.reasons import slate_items
 from models.rank.score import FixedWeights, Scorer
 from models.rank.slate import Considered, Ranked, rank
 from models.retrieve.contract import Candidates, Queries
 from schemas import topics
-from schemas.catalog import Item
+from schemas.catalog import Item, Promotion
 from schemas.events import AnyEvent, Browse, Line, Purchase, Search
 from schemas.explain import Explanation
 from schemas.outputs import Slate
@@ -50,7 +54,10 @@ class Path:
     def __init__(self, settings: PathSettings, scorer: Scorer | None = None) -> None:
         self.settings = settings
         self.knowledge = KnowledgeBase(settings.knowledge, settings.retrieve)
-        self._absorber = Absorber(Ingest(settings.ingest), settings.interest, self.knowledge)
+        self.cleaner = Cleaner(settings.clean, self.knowledge)
+        self._absorber = Absorber(Ingest(settings.ingest), self.cleaner, settings.interest, self.knowledge)
+        self.sanctions = Sanctions(ActionSettings())
+        """What failing checks brought about; whoever judges the sources replaces it."""
         self._source_names = [source.name for source in self.knowledge.sources]
         self._fixed = scorer or FixedWeights(settings.rank)
         digest = xxh64_hexdigest(settings.canonical().encode())[:8]
@@ -97,11 +104,27 @@ class Path:
         events of a user are in partitions of one number. Without ``learn`` the shared knowledge stays as it is; the
         facts may be given to it later.
         """
+        self._absorber.sanctions = self.sanctions.in_force
         return self._absorber.absorb(batches, load, now_ms, lap, learn=learn)
+
+    def describe(self, items: Sequence[tuple[str, Item | None]]) -> dict[str, int]:
+        """Take entries of the catalogue, cleaned as events are; how many each step changed."""
+        cleaned, counts = self.cleaner.entries(topics.ITEMS, items)
+        self.knowledge.describe(cleaned)
+        return counts
+
+    def promote(self, promotions: Sequence[tuple[str, Promotion | None]]) -> dict[str, int]:
+        """Take promotions likewise."""
+        cleaned, counts = self.cleaner.entries(topics.PROMOTIONS, promotions)
+        self.knowledge.promotions.apply(cleaned)
+        return counts
 
     def join(self, absorbed: Absorbed) -> Joined | None:
         """What the events taken say of the slates served before; None where nothing learns to rank."""
-        return self.learning.join(absorbed.fresh) if self.learning else None
+        if self.learning is None:
+            return None
+        joined = self.learning.join(absorbed.fresh)
+        return weighed(joined, self.sanctions.in_force, self.sanctions.weight)
 
     def learn(self, joined: Joined | None) -> Learned | None:
         """Let the scorers learn from it."""

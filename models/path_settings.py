@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from models.clean.recipe import Recipe
 from models.ingest.settings import IngestSettings
 from models.interest.settings import InterestSettings
 from models.knowledge.settings import KnowledgeSettings
@@ -24,6 +25,7 @@ class PathSettings(NamedTuple):
     learn: LearnSettings
     slate_length: int
     n_candidates: int
+    clean: Recipe = Recipe()
 
     def canonical(self) -> str:
         """The same text for equal settings, in whatever order and process they were given."""

@@ -48,6 +48,18 @@ class CheckReport(Struct, frozen=True, kw_only=True):
     schema_version: int = SCHEMA_VERSION
 
 
+class Action(Struct, frozen=True, kw_only=True):
+    """What is done about a check that fails, to the events of its source from ``since_ms`` to before ``until_ms``."""
+
+    kind: str
+    field: str
+    """Empty for the source as a whole."""
+    state: str
+    since_ms: int
+    until_ms: int | None
+    """Null while it goes on. What lies between the two can be replayed after a repair."""
+
+
 class Alert(Struct, frozen=True, kw_only=True):
     """A check that changed its status. ``alert_id`` is ``source/check/field/window start``: repeats have the same."""
 
@@ -57,4 +69,5 @@ class Alert(Struct, frozen=True, kw_only=True):
     window_end_ms: int
     before: Status
     result: CheckResult
+    action: Action | None = None
     schema_version: int = SCHEMA_VERSION

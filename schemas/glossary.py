@@ -6,7 +6,8 @@ The generated schemas and documents take their descriptions from here.
 from typing import Final
 
 MEANINGS: Final[dict[str, str]] = {
-    "action": "what was done: `promotion`, `reset` or `rollback`",
+    "action": "what was done: `promotion`, `reset`, `rollback`, `blank`, `quarantine`, `weigh`, `trial`, `drop` or `flag`; "
+    "of an alert what is done about the check, null where nothing is",
     "actor": "who did it, such as `worker 1`",
     "alert_id": "`source/check/field/window start`: repeats of an alert have the same",
     "all_in": "figures of the ranking with all players, by metric",
@@ -21,6 +22,7 @@ MEANINGS: Final[dict[str, str]] = {
     "checks": "results of all checks of the window",
     "checksum": "SHA-256 of the manifest of the snapshot, hexadecimal",
     "cleanup": "clean-up policy of the topic, null where the broker does not tell",
+    "cleaned": "accepted events that each step of cleaning changed or kept from teaching others, by its name",
     "cold_start": "nothing was known of the user",
     "columns": "fields of the values as they were inferred from the sample, outer ones first, at most 200",
     "completeness": "share of optional values that say something, 0 to 1; null for a required field",
@@ -60,7 +62,7 @@ MEANINGS: Final[dict[str, str]] = {
     "k": "list length of a ranking metric",
     "key": "what the records are keyed by, such as the path of a field; null where nothing fits",
     "kind": "tells the types of the topic apart; of a happening, `drift`, `promotion`, `reset` or `rollback`; "
-    "of an asset, `topic` or `table`",
+    "of an asset, `topic` or `table`; of an action, `blank`, `quarantine` or `weigh`",
     "kinds": "accepted events, and lines of orders, by the name of their type",
     "known": "whether the catalogue of Rillet names it",
     "lag": "records that are there and not yet committed as read",
@@ -120,6 +122,7 @@ MEANINGS: Final[dict[str, str]] = {
     "reaches": "topics of recommendations that are made from it, at any distance",
     "readers": "consumer groups that read it",
     "reasons": "reason codes, strongest first",
+    "recipes": "accepted events by the label of the recipe that cleaned them",
     "record_bytes": "mean size of a record of the sample, key and value",
     "records_per_s": "records of the last five minutes over their length; between two looks where they say otherwise",
     "rejected": "rejected records by reason",
@@ -141,7 +144,9 @@ MEANINGS: Final[dict[str, str]] = {
     "slate_id": "id of a slate of Rillet, `topic-partition-offset` of the event that caused it",
     "source": "retrieval source, or the topic that a report is about",
     "starts_ms": "start of the promotion, since 1970-01-01 UTC",
-    "state": "state of the consumer group, such as `stable` or `empty`",
+    "since_ms": "event time from which the action holds, since 1970-01-01 UTC",
+    "state": "state of the consumer group, such as `stable` or `empty`; of an action `proposed`, `done`, `undone` or "
+    "`withdrawn`",
     "status": "`pass`, `warn` or `fail`",
     "store_id": "id of the store",
     "subject": "what it was done to: the name of a scorer or model",
@@ -154,6 +159,7 @@ MEANINGS: Final[dict[str, str]] = {
     "uniqueness": "share of accepted events whose id was new, 0 to 1",
     "unknown_fields": "how often each field that the schema does not know was seen; `*` for further names",
     "updated_ms": "when the list was made, since 1970-01-01 UTC",
+    "until_ms": "event time before which the action held, since 1970-01-01 UTC; null while it goes on",
     "upstream": "assets that it is made from",
     "url": "where the snapshots lie, as their writer names it",
     "user_id": "id of the shopper",

@@ -46,6 +46,8 @@ EVENT_ID: Final = "rillet.event-id"
 MODEL_VERSION: Final = "rillet.model-version"
 EVENT_TIME_MS: Final = "rillet.event-time-ms"
 PROCESSED_MS: Final = "rillet.processed-ms"
+RECIPE: Final = "rillet.recipe"
+"""Label of the recipe by which what the record holds was cleaned; absent where nothing is."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -96,6 +98,11 @@ def slate(
             PROCESSED_MS: processed_ms,
         }
     )
+
+
+def recipe(label: str) -> Headers:
+    """By which recipe data were cleaned, none for an empty label."""
+    return _encoded({RECIPE: label}) if label else []
 
 
 def _encoded(fields: Mapping[str, str | int]) -> Headers:

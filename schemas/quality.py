@@ -65,6 +65,10 @@ class QualityReport(Struct, frozen=True, kw_only=True):
     """Median of record timestamp less event time, seconds."""
     lag_p99_s: float | None
     scores: Scores
+    recipes: dict[str, int] = {}
+    """Accepted events by the label of the recipe that cleaned them."""
+    cleaned: dict[str, int] = {}
+    """Accepted events that each step of cleaning changed or kept from teaching others; all else is of what arrived."""
     sketches: str = ""
     """Counts and sketches behind the figures, from which those of all partitions are merged; read by Rillet only."""
     schema_version: int = SCHEMA_VERSION

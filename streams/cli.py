@@ -38,6 +38,7 @@ COMMANDS = {
     ),
     "models": ("streams.commands.models", "List snapshots of models, choose one to serve."),
     "state": ("streams.commands.state", "Show what is remembered of users."),
+    "clean": ("streams.commands.clean", "Check a recipe of cleaning, show what it changes."),
     "dead-letter": ("streams.commands.dead_letter", "List, show and replay refused records."),
     "settings": ("streams.commands.settings", "Print the settings, or a settings file."),
 }

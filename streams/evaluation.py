@@ -76,7 +76,7 @@ def settings_of(config: Path | None, overrides: Sequence[str]) -> tuple[Settings
     }
 
 
-_OF_THE_PATH: Final = ("ingest", "interest", "knowledge", "retrieve", "rank", "learn", "publish")
+_OF_THE_PATH: Final = ("ingest", "clean", "interest", "knowledge", "retrieve", "rank", "learn", "publish")
 
 
 def prequential(log: Log, plan: Plan, progress: Progress) -> Evaluation:

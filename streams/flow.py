@@ -31,9 +31,10 @@ from models.ingest.record import Rejected
 from models.interest.codec import is_older as state_is_older
 from models.knowledge import facts as knowledge_facts
 from models.path import Path, Served
+from models.quality.actions import Sanctions
 from models.quality.codec import is_older as profiles_are_older
 from models.rank.slate import Ranked
-from schemas import topics
+from schemas import headers, topics
 from streams import metrics
 from streams.acknowledge import Acknowledger
 from streams.app import faust_app
@@ -80,6 +81,8 @@ class Flow:
         self.membership = Membership(settings.worker.session_timeout_s, self._on_expelled)
         self.app = faust_app(settings, self.membership)
         self.path = Path(settings.path())
+        self.path.sanctions = Sanctions(settings.quality.actions)
+        self._recipe = self.path.cleaner.label
         self.outbox = Outbox(settings.kafka.client_conf())
         partitions = settings.topics.partitions
         self.interest = StateTable(
@@ -169,7 +172,7 @@ class Flow:
         watch = self.model_metrics.add_slates if self.model_metrics else _unwatched
         served = self.path.serve(absorbed.causes, now_ms, lap, watch)
         for each in served:
-            parcel.add(*slate_record(each.slate))
+            parcel.add(*slate_record(each.slate, self._recipe))
         lap("publish")
         self._report(absorbed, fetched.epoch, parcel)
         lap("report")
@@ -188,7 +191,7 @@ class Flow:
     def _report(self, absorbed: Absorbed, epoch: int, parcel: Parcel) -> None:
         if absorbed.facts.items:
             for key, value in knowledge_facts.records(absorbed.facts):
-                parcel.add(topics.INTERACTIONS, key, value)
+                parcel.add(topics.INTERACTIONS, key, value, headers.recipe(self._recipe))
         for batch in absorbed.quality:
             for rejected in batch.ingested.rejected:
                 _bury(rejected, parcel)
@@ -235,7 +238,11 @@ class Flow:
         if not quality.monitor.enabled:
             return None
         return QualityMonitor(
-            quality.monitor, declared(quality.contract), self.outbox, self._tells_of_quality
+            quality.monitor,
+            declared(quality.contract),
+            self.outbox,
+            self._tells_of_quality,
+            self.path.sanctions,
         )
 
     def _tells_of_quality(self) -> bool:
@@ -279,10 +286,8 @@ class Flow:
     def _apply_catalogue(self, records: Sequence[FollowedRecord]) -> None:
         ingested = self._ingest_catalog(records)
         changes = [(change.id, change.entry) for change in ingested.changes]
-        if records[0].topic == topics.PROMOTIONS:
-            self.path.knowledge.promotions.apply(changes)  # type: ignore[arg-type]
-        else:
-            self.path.knowledge.describe(changes)  # type: ignore[arg-type]
+        take = self.path.promote if records[0].topic == topics.PROMOTIONS else self.path.describe
+        metrics.count_cleaned(records[0].topic, take(changes))  # type: ignore[arg-type]
         mine = [each for each in ingested.rejected if self.owns(topics.BROWSE, each.record.partition)]
         if mine and not self.missing():
             parcel = self.outbox.parcel()

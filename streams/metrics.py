@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from faust.types import TP
@@ -38,6 +38,12 @@ REPLAYED = Counter("rillet_replayed_total", "Events redelivered after a restart 
 UNKNOWN_FIELDS = Counter(
     "rillet_unknown_fields_total", "Fields dropped because the schema lacks them.", ["topic"]
 )
+CLEANED = Counter(
+    "rillet_cleaned_total",
+    "Events and entries of the catalogue that a step of cleaning changed, or kept from teaching others.",
+    ["topic", "step"],
+)
+SANCTIONS = Gauge("rillet_quality_actions", "Actions in force because a check fails.", ["source", "kind"])
 SLATES = Counter("rillet_slates_total", "Slates published.", ["kind"])
 BATCH_RECORDS = Histogram(
     "rillet_batch_records", "Records in one micro-batch.", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
@@ -155,7 +161,8 @@ class Laps:
 def count(absorbed: Absorbed) -> None:
     """Count one micro-batch."""
     start = n_records = 0
-    for topic, _, ingested, *_ in absorbed.quality:
+    for batch in absorbed.quality:
+        topic, ingested, marks = batch.topic, batch.ingested, batch.marks
         n_accepted, n_rejected = len(ingested.accepted), len(ingested.rejected)
         outcomes = absorbed.outcomes[start : start + n_accepted]
         start += n_accepted
@@ -169,11 +176,18 @@ def count(absorbed: Absorbed) -> None:
         for outcome, metric in ((Outcome.DUPLICATE, DUPLICATES), (Outcome.REPLAYED, REPLAYED)):
             if outcome in outcomes:
                 metric.labels(topic).inc(outcomes.count(outcome))
+        count_cleaned(topic, marks.counts() if marks else {})
         if ingested.unknown_fields:
             UNKNOWN_FIELDS.labels(topic).inc(sum(ingested.unknown_fields.values()))
     BATCH_RECORDS.observe(n_records)
     for states in absorbed.states.values():
         STATE_BYTES.observe(len(states[-1][1]))
+
+
+def count_cleaned(topic: str, counts: Mapping[str, int]) -> None:
+    """Count what the steps of cleaning changed."""
+    for step, n in counts.items():
+        CLEANED.labels(topic, step).inc(n)
 
 
 def watch_offsets(consumer: Any, topics: Iterable[str]) -> None:

@@ -44,9 +44,10 @@ Record = tuple[str, str, bytes]
 """Topic, key and value."""
 
 
-def slate_record(slate: Slate) -> tuple[str, bytes, bytes, Headers]:
-    """Topic, key, value and headers of a slate."""
-    return topics.SLATES, slate.user_id.encode(), _encode(slate), _headers(slate)
+def slate_record(slate: Slate, recipe: str = "") -> tuple[str, bytes, bytes, Headers]:
+    """Topic, key, value and headers of a slate; ``recipe`` is the label of that by which events were cleaned."""
+    found = [*_headers(slate), *headers.recipe(recipe)]
+    return topics.SLATES, slate.user_id.encode(), _encode(slate), found
 
 
 def _headers(slate: Slate) -> Headers:

@@ -31,6 +31,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from models.clean.settings import CleanSettings
 from models.embed.settings import EmbedSettings
 from models.ingest.settings import IngestSettings
 from models.interest.settings import InterestSettings
@@ -41,6 +42,7 @@ from models.quality.settings import QualitySettings
 from models.rank.settings import RankSettings
 from models.retrieve.settings import RetrieveSettings
 from models.value.settings import ValueSettings
+from streams.cleaning import declared
 from streams.errors import SettingsError
 from streams.snapshots.settings import SnapshotSettings
 
@@ -298,6 +300,7 @@ class Settings(Section):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     topics: TopicsSettings = TopicsSettings()
     ingest: IngestSettings = IngestSettings()
+    clean: CleanSettings = CleanSettings()
     interest: InterestSettings = InterestSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     retrieve: RetrieveSettings = RetrieveSettings()
@@ -310,7 +313,11 @@ class Settings(Section):
     publish: PublishSettings = PublishSettings()
 
     def path(self) -> PathSettings:
-        """What the pure path is built from."""
+        """What the pure path is built from, the recipe of cleaning read anew.
+
+        Raises:
+            SettingsError: it cannot be read or followed.
+        """
         return PathSettings(
             ingest=self.ingest,
             interest=self.interest,
@@ -320,6 +327,7 @@ class Settings(Section):
             learn=self.learn,
             slate_length=self.publish.slate_length,
             n_candidates=self.publish.n_candidates,
+            clean=declared(self.clean.recipe, self.interest.max_events),
         )
 
 

@@ -43,7 +43,7 @@ class OfPath:
         """See ``Strategy``."""
         batches = by_topic(records)
         if items := batches.pop(topics.ITEMS, None):
-            self.path.knowledge.describe(_items(self._ingest_catalog, items))
+            self.path.describe(_items(self._ingest_catalog, items))
         if not batches:
             return []
         absorbed = self.path.absorb(list(batches.values()), self._load, now_ms)

@@ -5,7 +5,7 @@ last offset learned from that partition is skipped.
 """
 
 from collections.abc import Callable, Sequence
-from math import expm1
+from math import expm1, isnan
 from typing import Final
 
 import numpy as np
@@ -129,6 +129,19 @@ class KnowledgeBase:
             category=words.categories.word(int(attributes.category[i])) if said & CATEGORY else None,
             brand=words.brands.word(int(attributes.brand[i])) if said & BRAND else None,
             price=expm1(float(attributes.log_price[i])) if said & PRICE else None,
+        )
+
+    def told_of(self, item_id: str) -> Details | None:
+        """What the catalogue says of an item, and where it is silent what events said last."""
+        i = self.vocabularies.items.index(item_id)
+        if i < 0:
+            return None
+        words, attributes = self.vocabularies, self.attributes
+        log_price = float(attributes.log_price[i])
+        return Details(
+            category=words.categories.word(int(attributes.category[i])),
+            brand=words.brands.word(int(attributes.brand[i])),
+            price=None if isnan(log_price) else expm1(log_price),
         )
 
     def _withdraw(self, i: int) -> None:

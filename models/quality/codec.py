@@ -11,10 +11,10 @@ from models.quality.profile import Profile
 from models.quality.settings import QualitySettings
 
 VERSION: Final = 2
-MAX_PROFILE_BYTES: Final = 28 * 1024
+MAX_PROFILE_BYTES: Final = 31 * 1024
 """Bound of one window, worked out in the tests from every cap; in use it is one or two KiB."""
 MAX_HEAD_BYTES: Final = 512
-"""Bound of the rest: 16 open windows make at most 448.5 KiB, 32 (the most allowed) 896.5 KiB: a record of Kafka."""
+"""Bound of the rest: 16 open windows make at most 496.5 KiB, 32 (the most allowed) 992.5 KiB: a record of Kafka."""
 
 
 class _Stored(Struct, array_like=True, frozen=True):

@@ -11,11 +11,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.clean.marks import Marks
 from models.ingest.record import Accepted, Ingested, Rejected
 from models.quality.fields import blamed, count_filled
 from models.quality.lag import tally
 from models.quality.partition import PartitionProfiles
-from models.quality.profile import Profile, add, add_unknown
+from models.quality.profile import MAX_CLEANED, MAX_RECIPES, Profile, add, add_unknown
 from models.quality.sketch import KEYS, LABELS, N_NUMBER_BINS, Keys, Labels, add_keys, add_labels, add_numbers
 from schemas.events import AnyEvent
 
@@ -48,6 +49,8 @@ class QualityBatch(NamedTuple):
     """(n, 3) for each of ``FIELDS_COMPARED``, YES when what the event says of its items is what was known of them."""
     now_ms: int
     """When the batch was taken, in place of record timestamps that are missing (below 0) or later."""
+    marks: Marks | None = None
+    """What cleaning changed of the events, None where nothing is cleaned."""
 
 
 def join(batches: Sequence[QualityBatch]) -> QualityBatch:
@@ -78,7 +81,16 @@ def join(batches: Sequence[QualityBatch]) -> QualityBatch:
         known_item=whole("known_item"),
         viewed_before=whole("viewed_before"),
         agrees=whole("agrees"),
+        marks=_joined([b.marks and b.marks.at(new) for b, new in zip(batches, kept, strict=True)]),
     )
+
+
+def _joined(marks: Sequence[Marks | None]) -> Marks | None:
+    """As one, of the steps of the last; None unless all have the same."""
+    there = [each for each in marks if each is not None]
+    if len(there) < len(marks) or len({each.steps for each in there}) > 1:
+        return None
+    return there[-1]._replace(bits=np.concatenate([each.bits for each in there]))
 
 
 def observe(profiles: PartitionProfiles, batch: QualityBatch) -> None:
@@ -120,6 +132,7 @@ class _Events(NamedTuple):
     known_item: I8
     viewed_before: I8
     agrees: I8
+    marks: Marks | None
 
     def at(self, places: I64) -> "_Events":
         return _Events(
@@ -131,6 +144,7 @@ class _Events(NamedTuple):
             self.known_item[places],
             self.viewed_before[places],
             self.agrees[places],
+            self.marks and self.marks.at(places),
         )
 
 
@@ -165,6 +179,7 @@ def _above(stamp: int, batch: QualityBatch) -> tuple[_Events, _RejectedRecords]:
         known_item=batch.known_item[first:],
         viewed_before=batch.viewed_before[first:],
         agrees=batch.agrees[first:],
+        marks=batch.marks and batch.marks.at(slice(first, None)),
     )
     timestamps = np.array([record.timestamp for record, _ in rejected], np.int64)
     offsets = np.array([record.offset for record, _ in rejected], np.int64)
@@ -221,6 +236,9 @@ def _count_window(profile: Profile, events: _Events, late: Bool, timely_s: float
     profile.n_view_checked += _count(events.viewed_before != NOT_APPLICABLE)
     profile.n_viewed += _count(events.viewed_before == YES)
     tally(profile.lag, events.lags_ms)
+    if events.marks:
+        add_unknown(profile.recipes, {events.marks.recipe: len(events.all)}, MAX_RECIPES)
+        add_unknown(profile.cleaned, events.marks.counts(), MAX_CLEANED)
     for name, verdicts in zip(FIELDS_COMPARED, events.agrees.T, strict=True):
         if n_compared := _count(verdicts != NOT_APPLICABLE):
             add(profile.compared, {name: n_compared})

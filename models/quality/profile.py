@@ -10,8 +10,10 @@ from models.quality.sketch import N_NUMBER_BINS, Keys, Labels, merge_bins, merge
 
 MAX_UNKNOWN_NAMES: Final = 16
 MAX_UNKNOWN_CHARS: Final = 48
+MAX_RECIPES: Final = 4
+MAX_CLEANED: Final = 40
 OTHER_NAMES: Final = "*"
-"""Stands for the unknown fields beyond the first ``MAX_UNKNOWN_NAMES`` of a window and partition."""
+"""Stands for the names beyond the first so many of a window and partition."""
 
 Counts = dict[str, int]
 Bins = Annotated[list[int], Meta(min_length=N_NUMBER_BINS, max_length=N_NUMBER_BINS)]
@@ -59,6 +61,10 @@ class Profile(Struct, array_like=True, kw_only=True):
     """By path."""
     keys: dict[str, Keys] = field(default_factory=dict)
     """By the last part of the path: items of lines are items."""
+    recipes: Counts = field(default_factory=dict)
+    """Accepted events by the label of the recipe that cleaned them."""
+    cleaned: Counts = field(default_factory=dict)
+    """Accepted events that each step of cleaning changed, or kept from teaching others."""
 
     @property
     def n_rejected(self) -> int:
@@ -82,11 +88,11 @@ def add(counts: Counts, more: Counts) -> None:
         counts[key] = counts.get(key, 0) + n
 
 
-def add_unknown(counts: Counts, more: Counts) -> None:
-    """Add names of unknown fields, cut short; those for which there is no room go under ``*``."""
+def add_unknown(counts: Counts, more: Counts, max_names: int = MAX_UNKNOWN_NAMES) -> None:
+    """Add names that are not known beforehand, cut short; those for which there is no room go under ``*``."""
     for name, n in more.items():
         key = name[:MAX_UNKNOWN_CHARS]
-        if key not in counts and len(counts.keys() - {OTHER_NAMES}) >= MAX_UNKNOWN_NAMES:
+        if key not in counts and len(counts.keys() - {OTHER_NAMES}) >= max_names:
             key = OTHER_NAMES
         counts[key] = counts.get(key, 0) + n
 
@@ -122,6 +128,8 @@ def merge(a: Profile, b: Profile) -> Profile:
         numbers=_merged(a.numbers, b.numbers, merge_bins),
         labels=_merged(a.labels, b.labels, merge_labels),
         keys=_merged(a.keys, b.keys, merge_keys),
+        recipes=_sum(a.recipes, b.recipes),
+        cleaned=_sum(a.cleaned, b.cleaned),
     )
 
 

@@ -50,6 +50,8 @@ def report(profiles: Sequence[Profile]) -> QualityReport:
         lag_p50_s=quantile_s(total.lag, 0.5),
         lag_p99_s=quantile_s(total.lag, 0.99),
         scores=_scores(total, asked),
+        recipes=_by_name(total.recipes),
+        cleaned=_by_name(total.cleaned),
         sketches=encode_profile(total),
     )
 
@@ -80,6 +82,8 @@ def measurements(quality: QualityReport) -> Iterator[Measurement]:
     yield from (Measurement(name, "", value) for name, value in whole.items() if value is not None)
     for reason, n in quality.rejected.items():
         yield Measurement("rejected", reason, n / quality.n_events)
+    for step, n in quality.cleaned.items():
+        yield Measurement("cleaned", step, n / quality.n_accepted)
     for path, field in quality.fields.items():
         if field.completeness is not None:
             yield Measurement("completeness", path, field.completeness)

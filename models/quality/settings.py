@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.quality.action_settings import ActionSettings
 from models.quality.monitor.settings import MonitorSettings
 
 
@@ -30,6 +31,7 @@ class QualitySettings(BaseModel):
         None, description="path of a data contract (ODCS, YAML) whose rules on quality are judged too"
     )
     monitor: MonitorSettings = MonitorSettings()
+    actions: ActionSettings = ActionSettings()
 
     @model_validator(mode="after")
     def _lateness_fits_the_open_windows(self) -> Self:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from chaos import read_all
 
+from models.quality.action_settings import ActionSettings
+from models.quality.actions import Sanctions
 from models.quality.monitor.contract import rules
 from models.quality.monitor.settings import MonitorSettings
 from models.quality.profile import Profile
@@ -67,7 +69,9 @@ class Teller:
     def __init__(self, settings: Settings, *, leads: bool) -> None:
         conf = settings.kafka.client_conf()
         self.outbox = Outbox(conf)
-        self.monitor = QualityMonitor(SETTINGS, RULES, self.outbox, lambda: leads)
+        self.monitor = QualityMonitor(
+            SETTINGS, RULES, self.outbox, lambda: leads, Sanctions(ActionSettings(act="apply"))
+        )
         self.follower = Follower(conf, [topics.QUALITY, topics.CHECKS], self.monitor.apply, self.fail)
 
     def fail(self, error: BaseException) -> None:

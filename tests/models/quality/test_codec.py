@@ -16,7 +16,13 @@ from models.quality.fields import PATHS, SHAPES
 from models.quality.lag import N_BINS
 from models.quality.observe import FIELDS_COMPARED
 from models.quality.partition import PartitionProfiles
-from models.quality.profile import MAX_UNKNOWN_CHARS, MAX_UNKNOWN_NAMES, OTHER_NAMES
+from models.quality.profile import (
+    MAX_CLEANED,
+    MAX_RECIPES,
+    MAX_UNKNOWN_CHARS,
+    MAX_UNKNOWN_NAMES,
+    OTHER_NAMES,
+)
 from models.quality.settings import QualitySettings
 from models.quality.sketch import (
     KEYS,
@@ -47,6 +53,8 @@ def fill(profile):
     profile.invalid = dict.fromkeys(PATHS, HUGE)
     names = [chr(0x1F600 + i) * MAX_UNKNOWN_CHARS for i in range(MAX_UNKNOWN_NAMES)]
     profile.unknown_fields = dict.fromkeys([*names, OTHER_NAMES], HUGE)
+    profile.recipes = dict.fromkeys((f"{i:-<41}" for i in range(MAX_RECIPES)), HUGE)
+    profile.cleaned = dict.fromkeys((f"{i:-<48}" for i in range(MAX_CLEANED)), HUGE)
     profile.lag = [HUGE] * N_BINS
     profile.compared = profile.agreed = dict.fromkeys(FIELDS_COMPARED, HUGE)
     for path in (path for shape in SHAPES.values() for _, path in shape.sketched):

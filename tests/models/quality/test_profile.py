@@ -19,7 +19,9 @@ NUMBERS = (
     "n_view_checked",
     "n_viewed",
 )
-TABLES = ("rejected", "shapes", "absent", "invalid", "unknown_fields", "compared", "agreed")
+TABLES = (
+    "rejected", "shapes", "absent", "invalid", "unknown_fields", "compared", "agreed", "recipes", "cleaned",
+)  # fmt: skip
 
 
 def one_bin(bin_and_count):

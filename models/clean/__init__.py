@@ -1,0 +1,1 @@
+"""Declared, versioned changes of events and catalogue before anyone learns from them."""
