@@ -9,10 +9,13 @@ from rich.table import Table
 from models.evaluate.intervals import Interval
 from models.value.weaker import Marginal
 from schemas.value import Value, ValueReport
-from streams.inventory.words import age
+from streams.evaluation_report.words import printable
+from streams.inventory.words import age, size
+from streams.value_points import PointValues
 
 BAR: Final = 20
 """Characters of the longest bar."""
+GIB: Final = float(1 << 30)
 Z: Final = 1.96
 """Standard errors on both sides of an interval of 95%."""
 
@@ -35,6 +38,31 @@ def values(found: ValueReport, apart: Sequence[Marginal], metric: str) -> Table:
     return shown
 
 
+def costs(found: ValueReport, metric: str) -> Table | None:
+    """What each source took, and what that brought; None where no cost was told."""
+    if not found.costs:
+        return None
+    value = {each.player: each.value for each in found.values if each.metric == metric}
+    n_slates = sum(each.n_slates for each in found.costs)
+    shown = Table(title=f"Cost of each source, and {metric} for it", title_justify="left")
+    shown.add_column("source")
+    for name in ("events", "bytes", "seconds", "memory", "wait", "a second", "a GiB"):
+        shown.add_column(name, justify="right")
+    for each in found.costs:
+        gained = value.get(each.player, 0.0) * n_slates
+        shown.add_row(
+            each.player,
+            f"{each.n_events:,}",
+            size(each.n_bytes),
+            f"{each.cpu_s:,.2f}",
+            size(each.memory_bytes),
+            "" if each.latency_s is None else f"{1000 * each.latency_s:,.0f} ms",
+            _over(gained, each.cpu_s),
+            _over(gained, each.n_bytes / GIB),
+        )
+    return shown
+
+
 def weaker(apart: Sequence[Marginal], metric: str, k: int) -> Table | None:
     """A row for each delay or share, one curve a source; None where nothing was made late or thinned."""
     rows = [each for each in _of(apart, metric) if each.change != "withheld"]
@@ -54,6 +82,34 @@ def weaker(apart: Sequence[Marginal], metric: str, k: int) -> Table | None:
     return shown
 
 
+def points(found: PointValues, n: int) -> Table:
+    """The ``n`` most valuable, and the ``n`` least."""
+    shown = Table(title=f"{found.of.capitalize()}, worth in 1,000 questions", title_justify="left")
+    shown.add_column(found.of.removesuffix("s"))
+    for name in ("value", "sessions"):
+        shown.add_column(name, justify="right")
+    best, worst = found.points[:n], found.points[n:][-n:]
+    for some in (best, worst):
+        for each in some:
+            shown.add_row(printable(each.name), f"{each.value:+.4f}", f"{each.n_sessions:,}")
+        shown.add_section()
+    return shown
+
+
+def removals(found: PointValues) -> Table:
+    """What changes where points are taken away."""
+    measures = list(dict.fromkeys(each.measure for each in found.removals))
+    shown = Table(title=f"Without some {found.of}", title_justify="left")
+    shown.add_column("without")
+    for name in (found.of, *measures):
+        shown.add_column(name, justify="right")
+    for (which, share), group in groupby(found.removals, key=lambda each: (each.which, each.share)):
+        rows = list(group)
+        cells = [_interval(each.change) for each in rows]
+        shown.add_row(f"{which} {share:.0%}", f"{rows[0].n_removed:,}", *cells)
+    return shown
+
+
 def is_how(each: Marginal) -> str:
     """In words."""
     if each.change == "withheld":
@@ -70,6 +126,10 @@ def bar(value: float, most: float) -> str:
     """As long as its share of the ``most``; a hollow one is below 0."""
     n = round(BAR * abs(value) / most) if most else 0
     return ("█" if value >= 0 else "░") * n
+
+
+def _over(gained: float, cost: float) -> str:
+    return f"{gained / cost:,.0f}" if cost else ""
 
 
 def _of(apart: Sequence[Marginal], metric: str) -> list[Marginal]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+SHOWN_POINTS = 10
+"""Most and least valuable points that are listed."""
+
 
 @app.command(
     epilog=example(
@@ -26,6 +29,7 @@ app = new_app()
         "rillet value events.csv.gz --mapping my-shop.toml --from 0.5",
         "rillet value events.csv.gz --anew --json > value.json",
         "rillet value events.csv.gz --late browse=1m,1h,1d --volume 0.5,0.1",
+        "rillet value events.csv.gz --points users",
     )
 )
 def value(
@@ -47,10 +51,19 @@ def value(
         list[str] | None,
         typer.Option(metavar="[SOURCE=]SHARES", help="Of a log: learn also with a source thinned: 0.5,0.1."),
     ] = None,
+    points: Annotated[
+        str | None,
+        typer.Option(help="Of a log: the value of its users, items, days or hours as neighbours."),
+    ] = None,
     from_share: Annotated[
-        float,
-        typer.Option("--from", min=0.0, max=0.99, help="Share of the log that is learned, not counted."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            "--from",
+            min=0.0,
+            max=0.99,
+            help="Share of the log that is learned, not counted; 0, of --points 0.8.",
+        ),
+    ] = None,
     batch: Annotated[
         int, typer.Option(min=1, max=1_000, help="Events of different users that are learned together.")
     ] = 8,
@@ -68,6 +81,9 @@ def value(
 
     Values are Shapley's shares of what the ranking gains by all of them, and add up to it; beside stands what is lost
     where one alone is left out. Intervals are 95%."""
+    if points is not None:
+        _show_points(points, file, mapping, config, overrides or [], from_share, as_json=as_json)
+        return
     if metric not in ("ndcg", "hit_rate", "mrr"):
         raise InputError(f"There is no metric {metric!r}.", fix="Take ndcg, hit_rate or mrr.")
     if by not in ("source", "signal"):
@@ -83,7 +99,9 @@ def value(
     if file is None:
         found = _of_workers(config, by, since)
     else:
-        found, apart = _of_log(by, file, mapping, config, overrides or [], asked, at=(from_share, batch))
+        found, apart = _of_log(
+            by, file, mapping, config, overrides or [], asked, at=(from_share or 0.0, batch)
+        )
     if as_json:
         import msgspec
 
@@ -96,9 +114,47 @@ def value(
     console = Console()
     console.print(value_tables.values(found, apart, metric))
     console.print(_summary(found, metric))
-    weaker = value_tables.weaker(apart, metric, found.k)
-    if weaker:
-        console.print(weaker)
+    for beside in (value_tables.weaker(apart, metric, found.k), value_tables.costs(found, metric)):
+        if beside:
+            console.print(beside)
+
+
+def _show_points(
+    of: str,
+    file: str | None,
+    mapping: str | None,
+    config: Any,
+    overrides: list[str],
+    known_share: float | None,
+    *,
+    as_json: bool,
+) -> None:
+    from rich.console import Console
+
+    from streams import value_tables
+    from streams.commands.evaluate import progress_bars
+    from streams.evaluation import Log, settings_of
+    from streams.value_points import KNOWN_SHARE, POINTS, points_of
+
+    if of not in POINTS:
+        raise InputError(f"There is no value of {of!r}.", fix=f"Take one of {', '.join(POINTS)}.")
+    if file is None:
+        raise InputError("Points are those of a log.", fix="rillet value events.csv.gz --points users")
+    settings, _ = settings_of(config, overrides)
+    with progress_bars(Console(stderr=True)) as progress:
+        share = KNOWN_SHARE if known_share is None else known_share
+        found = points_of(of, Log(file, mapping), settings, progress, share)
+    if as_json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(found))
+        return
+    console = Console()
+    console.print(value_tables.points(found, SHOWN_POINTS))
+    console.print(
+        f"Together {found.n_sessions:,} sessions are worth {found.total:.4f}, by {found.n_questions:,} questions."
+    )
+    console.print(value_tables.removals(found))
 
 
 def _of_workers(config: Any, by: str, since: str) -> "ValueReport":

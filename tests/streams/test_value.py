@@ -44,6 +44,10 @@ def test_sources_of_a_log_are_valued_and_learned_without(log: Path) -> None:
         report["all_in"]["ndcg"] - report["none_in"]["ndcg"], abs=1e-4
     )
     assert report["n"] > 800
+    costs = {each["player"]: each for each in report["costs"]}
+    assert costs["browse"]["n_events"] + costs["purchase"]["n_events"] == pytest.approx(0.7 * 2400, abs=20)
+    assert costs["attributes"]["n_bytes"] > 0.1 * costs["browse"]["n_bytes"]
+    assert costs["browse"]["cpu_s"] > costs["purchase"]["cpu_s"] > 0.0
     lost = {each["source"]: each["lost"]["interval"] for each in result["anew"] if _of_ndcg(each)}
     assert set(lost) == {"browse", "purchase", "attributes"}
     assert lost["browse"][1] > 0.1
@@ -65,6 +69,18 @@ def test_the_later_or_thinner_a_source_the_more_is_lost(log: Path) -> None:
     assert 0.0 < lost["thinned", 0.5][1] < lost["thinned", 0.1][1]
 
 
+@pytest.mark.parametrize(("of", "n"), [("users", 240), ("items", 60), ("days", 1)])
+def test_points_of_a_log_are_valued(log: Path, of: str, n: int) -> None:
+    done = rillet("value", log, "--mapping", "rees46-sample", "--points", of, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    values = [each["value"] for each in found["points"]]
+    assert len(values) == n
+    assert values == sorted(values, reverse=True)
+    assert sum(values) == pytest.approx(found["total"])
+    assert {each["which"] for each in found["removals"]} == {"lowest", "random", "highest"}
+
+
 def test_signals_are_shown_with_bars(log: Path) -> None:
     done = rillet("value", log, *OPTIONS, "--by", "signal", "--metric", "hit_rate")
     assert done.returncode == 0, done.stderr
@@ -80,6 +96,8 @@ def test_signals_are_shown_with_bars(log: Path) -> None:
         (("x.csv", "--by", "colour"), "source or signal"),
         (("x.csv", "--metric", "auc"), "ndcg, hit_rate or mrr"),
         (("x.csv", "--anew", "--by", "signal"), "Leave out --by"),
+        (("x.csv", "--points", "shops"), "users, items, days, hours"),
+        (("--points", "users"), "rillet value events.csv.gz --points users"),
         (("--late", "1h"), "rillet value events.csv.gz --anew"),
         (("x.csv", "--late", "smell=1h"), "Take one of browse"),
         (("x.csv", "--late", "browse=soon"), "Give 90s"),
