@@ -1,4 +1,4 @@
-"""What sources of data are worth to the recommendations: the values of the topic ``metrics.value``.
+"""What sources of data are worth to the recommendations, and cost: the values of the topic ``metrics.value``.
 
 Aggregates only: no user or item id ever appears here.
 """
@@ -22,6 +22,18 @@ class Value(Struct, frozen=True, kw_only=True, omit_defaults=True):
     left_out_error: float
 
 
+class SourceCost(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one source of data took in the window."""
+
+    player: str
+    n_events: int
+    n_slates: int
+    n_bytes: int
+    cpu_s: float
+    memory_bytes: int
+    latency_s: float | None = None
+
+
 class ValueReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the lists of one window. By metric, values add up to ``all_in`` less ``none_in``."""
 
@@ -33,5 +45,6 @@ class ValueReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     all_in: dict[str, float]
     none_in: dict[str, float]
     values: list[Value]
+    costs: list[SourceCost] = []
     worker: str | None = None
     schema_version: int = SCHEMA_VERSION

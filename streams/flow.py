@@ -11,7 +11,8 @@
                                      Path.serve ──────► recommendations.user
     catalog.*  ──► follower ──► KnowledgeBase
     models.versions ──► follower ──► EmbeddingSwap ──► KnowledgeBase
-    metrics.quality ──► follower ──► QualityMonitor ──► metrics.checks, alerts
+    metrics.quality ──► follower ──► QualityMonitor ──► metrics.checks, alerts, audit.log; Path.sanctions
+    metrics.value ──► follower ──► ValueSelection ──► audit.log, alerts; Learning.try_without
     KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
 
 A fetch is acknowledged when all it caused is on the broker; only then may its offsets be committed.
@@ -19,13 +20,14 @@ A fetch is acknowledged when all it caused is on the broker; only then may its o
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from models.absorb import Absorbed
-from models.ingest import IngestCatalog
+from models.ingest import IngestCatalog, trace
 from models.ingest.dead_letter import bury
 from models.ingest.record import Rejected
 from models.interest.codec import is_older as state_is_older
@@ -53,7 +55,9 @@ from streams.quality import QualityBook
 from streams.quality_contract import declared
 from streams.quality_monitor import QualityMonitor
 from streams.settings import Settings
+from streams.tracing import tracing
 from streams.value_metrics import ValueMetrics
+from streams.value_selection import ValueSelection
 
 if TYPE_CHECKING:
     from streams.embedding import EmbeddingSwap
@@ -83,6 +87,7 @@ class Flow:
         self.path = Path(settings.path())
         self.path.sanctions = Sanctions(settings.quality.actions)
         self._recipe = self.path.cleaner.label
+        self.tracing = tracing(os.environ, settings.worker.app_id, settings.worker.id)
         self.outbox = Outbox(settings.kafka.client_conf())
         partitions = settings.topics.partitions
         self.interest = StateTable(
@@ -94,6 +99,7 @@ class Flow:
         self.quality = QualityBook(quality_table, settings.quality, self.outbox)
         self.acknowledger = Acknowledger([self.interest, quality_table], self.membership)
         self.monitor = self._monitor()
+        self.selection = self._selection()
         self.embedding = self._embedding()
         self.followers = self._followers()
         self.publisher = Publisher(
@@ -127,6 +133,8 @@ class Flow:
             beside.append(self.value_metrics.run)
         if self.monitor:
             beside.append(self.monitor.run)
+        if self.selection:
+            beside.append(self.selection.run)
         self._tasks = [asyncio.create_task(self._supervised(work())) for work in beside]
 
     async def _shopper(self, stream: Any) -> None:
@@ -142,7 +150,8 @@ class Flow:
             fetched: Fetched = event.value
             await self.membership.certain()
             fetched.batches[:] = [batch for batch in fetched.batches if self._follows(batch)]
-            parcel, served = self.take(fetched)
+            with self.tracing.fetch([batch.records for batch in fetched.batches]):
+                parcel, served = self.take(fetched)
             await self.acknowledger.put(self._n_taken, event, parcel, served)
             self._hungry = True
 
@@ -171,10 +180,13 @@ class Flow:
         lap("learn")
         watch = self.model_metrics.add_slates if self.model_metrics else _unwatched
         served = self.path.serve(absorbed.causes, now_ms, lap, watch)
-        for each in served:
-            parcel.add(*slate_record(each.slate, self._recipe))
+        places = [(cause.topic, cause.partition, cause.offset) for cause in absorbed.causes]
+        for each, traced in zip(served, trace.of_slates(batches, places), strict=True):
+            parcel.add(*slate_record(each.slate, self._recipe, traced))
         lap("publish")
         self._report(absorbed, fetched.epoch, parcel)
+        if self.value_metrics:
+            self.value_metrics.count(batches, absorbed)
         lap("report")
         parcel.seal()
         self._n_taken += 1
@@ -233,6 +245,12 @@ class Flow:
             settings.value, settings.rank, path.learning, path.knowledge, self.outbox, settings.worker.id
         )
 
+    def _selection(self) -> ValueSelection | None:
+        settings, learning = self.settings.value, self.path.learning
+        if learning is None or not settings.enabled or settings.act == "off":
+            return None
+        return ValueSelection(settings, learning, self.outbox, self._tells, self.settings.worker.id)
+
     def _monitor(self) -> QualityMonitor | None:
         quality = self.settings.quality
         if not quality.monitor.enabled:
@@ -241,11 +259,11 @@ class Flow:
             quality.monitor,
             declared(quality.contract),
             self.outbox,
-            self._tells_of_quality,
+            self._tells,
             self.path.sanctions,
         )
 
-    def _tells_of_quality(self) -> bool:
+    def _tells(self) -> bool:
         return self.owns(topics.BROWSE, 0) and not self.missing()
 
     def _embedding(self) -> "EmbeddingSwap | None":
@@ -274,9 +292,15 @@ class Flow:
             if self.monitor
             else []
         )
+        of_value = (
+            [Follower(consumer, [topics.VALUE], self.selection.apply, self._crash, since_ms=since_ms)]
+            if self.selection
+            else []
+        )
         return [
             *of_embedding,
             *of_quality,
+            *of_value,
             Follower(consumer, [topics.ITEMS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.PROMOTIONS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.INTERACTIONS], self._apply_facts, self._crash),
@@ -360,6 +384,7 @@ class Flow:
         for follower in self.followers:
             follower.stop()
         left = self.outbox.close()
+        self.tracing.close()
         if left:
             log.warning("undelivered records=%d: their events are processed again at the next start", left)
 

@@ -158,6 +158,16 @@ class Laps:
         self._last = now
 
 
+def stage_seconds() -> dict[str, float]:
+    """By stage, since the process began."""
+    return {
+        sample.labels["stage"]: sample.value
+        for metric in STAGE_SECONDS.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+
+
 def count(absorbed: Absorbed) -> None:
     """Count one micro-batch."""
     start = n_records = 0

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from models.absorb import SILENT
 from models.evaluate.of_path import OfPath
 from models.evaluate.prequential import Prequential
 from models.evaluate.recommender import Recommender
 from models.evaluate.result import differences
 from models.learn.learning import Learned, first_weights
 from models.path import Path as PurePath
-from models.value.games import Game
+from models.value.games import SOURCES, Game
 from models.value.report import report
 from models.value.valuing import Valuing
 from models.value.weaker import LATER, Marginal, Weaker, marginals
@@ -21,7 +24,9 @@ from schemas.value import ValueReport
 from streams.errors import InputError
 from streams.evaluation import Log, Progress, events_of, states_on_disk
 from streams.settings import Settings
+from streams.value_costs import Costs, Stages
 
+_encode = msgspec.json.Encoder().encode
 ALL = "all sources"
 
 
@@ -82,7 +87,9 @@ def valued(
     stage = _Stage(game, settings, path, n_events * from_share)
     with tempfile.TemporaryDirectory(prefix="rillet-value-") as folder:
         states = [states_on_disk(Path(folder) / str(i)) for i in range(1 + len(weaker))]
-        recommenders: list[Recommender] = [OfPath(path, ALL, states[0], watch=stage.learned)]
+        recommenders: list[Recommender] = [
+            OfPath(path, ALL, states[0], watch=stage.learned, laps=stage.stages.laps)
+        ]
         for each, its_states in zip(weaker, states[1:], strict=True):
             recommenders.append(each.recommender(PurePath(settings.path()), its_states))
         follower = Prequential(recommenders, settings.interest.idle_s)
@@ -108,14 +115,23 @@ class _Stage:
             first_weights(path.learning.names, settings.rank),
             settings.learn.rate,
         )
+        self.stages = Stages()
+        self._costs = Costs(path.knowledge, lambda: self.stages.seconds)
+        self._counts = False
         self._first_ms = self._last_ms = 0
 
     def passing(self, events: Iterable[AnyEvent]) -> Iterator[AnyEvent]:
         """The events, noting the times of those that count."""
         for event in events:
-            if self.done < self.begins or not self._first_ms:
+            if not self._counts and self.done >= self.begins:
+                self._counts = True
                 self._first_ms = event.time_ms
+                self._costs.taken()
             self._last_ms = event.time_ms
+            if self._counts:
+                self._costs.tally.take([event], len(event.user_id.encode()) + len(_encode(event)))
+                if not isinstance(event, SILENT):
+                    self._costs.tally.serve(event)
             yield event
 
     def learned(self, learned: Learned) -> None:
@@ -132,9 +148,9 @@ class _Stage:
                 "No list of this log could be valued: nobody wanted what had been offered.",
                 fix="Take a longer log, a smaller --from, or value.share=1.",
             )
-        return report(
-            self._valuing.game, sums, self._k, self._first_ms, max(self._last_ms, self._first_ms) + 1
-        )
+        game, end_ms = self._valuing.game, max(self._last_ms, self._first_ms) + 1
+        costs = self._costs.taken() if game is SOURCES else []
+        return report(game, sums, self._k, self._first_ms, end_ms, costs=costs)
 
 
 def _counted(log: Log, progress: Progress) -> tuple[int, list[str]]:

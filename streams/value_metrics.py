@@ -4,13 +4,17 @@ The window under way, and what the judging scorer has learned, are kept in memor
 """
 
 import asyncio
+import time
+from collections.abc import Sequence
 
 import msgspec
 
+from models.absorb import Absorbed
+from models.ingest.record import Record
 from models.knowledge.base import KnowledgeBase
 from models.learn.learning import Learned, Learning, first_weights
 from models.rank.settings import RankSettings
-from models.value.games import GAMES
+from models.value.games import GAMES, SOURCES
 from models.value.report import report
 from models.value.settings import ValueSettings
 from models.value.valuing import Valuing
@@ -18,6 +22,7 @@ from schemas import topics
 from schemas.value import ValueReport
 from streams import metrics
 from streams.engine.outbox import Outbox
+from streams.value_costs import Costs
 
 _encode = msgspec.json.Encoder().encode
 SHOWN = "ndcg"
@@ -45,6 +50,18 @@ class ValueMetrics:
         for valuing in self._valuings:
             valuing.warm_up(learning.join([]).groups)
         self._began_ms: int | None = None
+        self._costs = Costs(knowledge, metrics.stage_seconds)
+
+    def count(self, batches: Sequence[Sequence[Record]], absorbed: Absorbed) -> None:
+        """Take what a micro-batch brought, once its slates are made."""
+        for records, quality in zip(batches, absorbed.quality, strict=True):
+            events = [accepted.event for accepted in quality.ingested.accepted]
+            self._costs.tally.take(
+                events, sum(len(each.key or b"") + len(each.value or b"") for each in records)
+            )
+        now_ms = time.time() * 1000.0
+        for cause in absorbed.causes:
+            self._costs.tally.serve(cause.event, now_ms - cause.timestamp_ms)
 
     def add(self, learned: Learned) -> None:
         """Take what a micro-batch of outcomes showed."""
@@ -69,7 +86,8 @@ class ValueMetrics:
         for valuing in self._valuings:
             sums = valuing.taken()
             if sums.n:
-                told = report(valuing.game, sums, self._settings.k, start_ms, end_ms, self._worker)
+                costs = self._costs.taken() if valuing.game is SOURCES else []
+                told = report(valuing.game, sums, self._settings.k, start_ms, end_ms, self._worker, costs)
                 _set_gauges(told)
                 parcel.add(topics.VALUE, told.of.encode(), _encode(told))
         parcel.seal()

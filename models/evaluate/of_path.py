@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from models.absorb import Cause
+from models.absorb import Cause, Lap
 from models.evaluate.recommender import Offer
 from models.knowledge.facts import Facts
 from models.learn.join import Joined
@@ -46,8 +46,9 @@ def as_it_is(event: AnyEvent) -> AnyEvent:
 class OfPath:
     """``states`` keeps the users' states; ``update_every_s`` of event time is how often knowledge catches up.
 
-    It never hears of more of an event than ``take`` leaves; ``watch`` is shown what the scorers learn from. Nothing
-    else is changed against the worker: an event that ingest refuses causes nothing, and is counted.
+    It never hears of more of an event than ``take`` leaves; ``watch`` is shown what the scorers learn from; ``laps``
+    gives what is told when each stage of a micro-batch ends. Nothing else is changed against the worker: an event that
+    ingest refuses causes nothing, and is counted.
     """
 
     def __init__(
@@ -58,11 +59,12 @@ class OfPath:
         update_every_s: float = 0.0,
         take: Take = as_it_is,
         watch: Callable[[Learned], None] = lambda _: None,
+        laps: Callable[[], Lap] = lambda: lambda _: None,
     ) -> None:
         self.name = name
         self.path = path
         self.n_refused = 0
-        self._take, self._watch = take, watch
+        self._take, self._watch, self._laps = take, watch, laps
         self._states: MutableMapping[bytes, bytes] = {} if states is None else states
         self.update_every_s = update_every_s
         self._due_s: float | None = None
@@ -83,8 +85,11 @@ class OfPath:
         if learn and self.update_every_s > 0.0:
             learn = False
             self._catch_up_when_due(events[-1].time_ms / 1000.0)
-        causes = self._absorb(events, learn=learn)
-        served = {each.slate.event_id: each.slate for each in self.path.serve(causes, events[-1].time_ms)}
+        lap = self._laps()
+        causes = self._absorb(events, learn=learn, lap=lap)
+        served = {
+            each.slate.event_id: each.slate for each in self.path.serve(causes, events[-1].time_ms, lap)
+        }
         return [served.get(event.event_id) for event in events]
 
     def catch_up(self) -> None:
@@ -101,7 +106,7 @@ class OfPath:
         sessions are tried that nobody has learned.
         """
         if self.path.learning is None or self._awaits_embedding:
-            self._absorb(events, learn=True)
+            self._absorb(events, learn=True, lap=self._laps())
             return
         for batch in _side_by_side(events):
             self.slates(batch, learn=False)
@@ -123,21 +128,23 @@ class OfPath:
             self.catch_up()
             self._due_s = now_s + self.update_every_s
 
-    def _absorb(self, events: Sequence[AnyEvent], *, learn: bool) -> list[Cause]:
+    def _absorb(self, events: Sequence[AnyEvent], *, learn: bool, lap: Lap) -> list[Cause]:
         records = [self._record(event) for event in map(self._take, events) if event is not None]
         if not records:
             return []
         batches = [list(same) for _, same in groupby(records, key=_topic)]
-        absorbed = self.path.absorb(batches, self._load, events[-1].time_ms, learn=learn)
+        absorbed = self.path.absorb(batches, self._load, events[-1].time_ms, lap, learn=learn)
         for states in absorbed.states.values():
             for key, state in states:
                 self._states[key] = state
+        lap("store")
         self.n_refused += sum(len(batch.ingested.rejected) for batch in absorbed.quality)
         joined = self.path.join(absorbed)
         if learn:
             self._learn(joined)
         else:
             self._later.append((absorbed.facts, joined))
+        lap("learn")
         return absorbed.causes
 
     def _learn(self, joined: Joined | None) -> None:

@@ -5,16 +5,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.retrieve.contract import F64
+from models.value.cost import summed
 from models.value.games import GAMES, Game
 from models.value.masked import MEASURES
 from models.value.valuing import Sums, no_sums
-from schemas.value import Value, ValueReport
+from schemas.value import SourceCost, Value, ValueReport
 
 DIGITS = 6
 
 
 def report(
-    game: Game, sums: Sums, k: int, window_start_ms: int, window_end_ms: int, worker: str | None = None
+    game: Game,
+    sums: Sums,
+    k: int,
+    window_start_ms: int,
+    window_end_ms: int,
+    worker: str | None = None,
+    costs: Sequence[SourceCost] = (),
 ) -> ValueReport:
     """Of at least one list; ``k`` places counted. Errors are of the mean, lists taken as independent."""
     mean, error = _mean(sums)
@@ -38,6 +45,7 @@ def report(
             for m, measure in enumerate(MEASURES)
             for p, player in enumerate(game.players)
         ],
+        costs=list(costs),
         worker=worker,
     )
 
@@ -53,7 +61,7 @@ def combined(reports: Sequence[ValueReport]) -> ValueReport | None:
     for each in alike:
         sums = _added(game, sums, each)
     start, end = min(each.window_start_ms for each in alike), max(each.window_end_ms for each in alike)
-    return report(game, sums, k, start, end)
+    return report(game, sums, k, start, end, costs=summed(alike))
 
 
 def _mean(sums: Sums) -> tuple[F64, F64]:
