@@ -11,8 +11,7 @@
                                      Path.serve ──────► recommendations.user
     catalog.*  ──► follower ──► KnowledgeBase
     models.versions ──► follower ──► EmbeddingSwap ──► KnowledgeBase
-    metrics.quality ──► follower ──► QualityMonitor ──► metrics.checks, alerts, audit.log; Path.sanctions
-    metrics.value ──► follower ──► ValueSelection ──► audit.log, alerts; Learning.try_without
+    metrics.quality ──► follower ──► QualityMonitor ──► metrics.checks, alerts
     KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
 
 A fetch is acknowledged when all it caused is on the broker; only then may its offsets be committed.
@@ -20,14 +19,13 @@ A fetch is acknowledged when all it caused is on the broker; only then may its o
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from models.absorb import Absorbed
-from models.ingest import IngestCatalog, trace
+from models.ingest import IngestCatalog
 from models.ingest.dead_letter import bury
 from models.ingest.record import Rejected
 from models.interest.codec import is_older as state_is_older
@@ -55,9 +53,7 @@ from streams.quality import QualityBook
 from streams.quality_contract import declared
 from streams.quality_monitor import QualityMonitor
 from streams.settings import Settings
-from streams.tracing import tracing
 from streams.value_metrics import ValueMetrics
-from streams.value_selection import ValueSelection
 
 if TYPE_CHECKING:
     from streams.embedding import EmbeddingSwap
@@ -87,7 +83,6 @@ class Flow:
         self.path = Path(settings.path())
         self.path.sanctions = Sanctions(settings.quality.actions)
         self._recipe = self.path.cleaner.label
-        self.tracing = tracing(os.environ, settings.worker.app_id, settings.worker.id)
         self.outbox = Outbox(settings.kafka.client_conf())
         partitions = settings.topics.partitions
         self.interest = StateTable(
@@ -99,7 +94,6 @@ class Flow:
         self.quality = QualityBook(quality_table, settings.quality, self.outbox)
         self.acknowledger = Acknowledger([self.interest, quality_table], self.membership)
         self.monitor = self._monitor()
-        self.selection = self._selection()
         self.embedding = self._embedding()
         self.followers = self._followers()
         self.publisher = Publisher(
@@ -133,8 +127,6 @@ class Flow:
             beside.append(self.value_metrics.run)
         if self.monitor:
             beside.append(self.monitor.run)
-        if self.selection:
-            beside.append(self.selection.run)
         self._tasks = [asyncio.create_task(self._supervised(work())) for work in beside]
 
     async def _shopper(self, stream: Any) -> None:
@@ -150,8 +142,7 @@ class Flow:
             fetched: Fetched = event.value
             await self.membership.certain()
             fetched.batches[:] = [batch for batch in fetched.batches if self._follows(batch)]
-            with self.tracing.fetch([batch.records for batch in fetched.batches]):
-                parcel, served = self.take(fetched)
+            parcel, served = self.take(fetched)
             await self.acknowledger.put(self._n_taken, event, parcel, served)
             self._hungry = True
 
@@ -180,9 +171,8 @@ class Flow:
         lap("learn")
         watch = self.model_metrics.add_slates if self.model_metrics else _unwatched
         served = self.path.serve(absorbed.causes, now_ms, lap, watch)
-        places = [(cause.topic, cause.partition, cause.offset) for cause in absorbed.causes]
-        for each, traced in zip(served, trace.of_slates(batches, places), strict=True):
-            parcel.add(*slate_record(each.slate, self._recipe, traced))
+        for each in served:
+            parcel.add(*slate_record(each.slate, self._recipe))
         lap("publish")
         self._report(absorbed, fetched.epoch, parcel)
         if self.value_metrics:
@@ -245,12 +235,6 @@ class Flow:
             settings.value, settings.rank, path.learning, path.knowledge, self.outbox, settings.worker.id
         )
 
-    def _selection(self) -> ValueSelection | None:
-        settings, learning = self.settings.value, self.path.learning
-        if learning is None or not settings.enabled or settings.act == "off":
-            return None
-        return ValueSelection(settings, learning, self.outbox, self._tells, self.settings.worker.id)
-
     def _monitor(self) -> QualityMonitor | None:
         quality = self.settings.quality
         if not quality.monitor.enabled:
@@ -259,11 +243,11 @@ class Flow:
             quality.monitor,
             declared(quality.contract),
             self.outbox,
-            self._tells,
+            self._tells_of_quality,
             self.path.sanctions,
         )
 
-    def _tells(self) -> bool:
+    def _tells_of_quality(self) -> bool:
         return self.owns(topics.BROWSE, 0) and not self.missing()
 
     def _embedding(self) -> "EmbeddingSwap | None":
@@ -292,15 +276,9 @@ class Flow:
             if self.monitor
             else []
         )
-        of_value = (
-            [Follower(consumer, [topics.VALUE], self.selection.apply, self._crash, since_ms=since_ms)]
-            if self.selection
-            else []
-        )
         return [
             *of_embedding,
             *of_quality,
-            *of_value,
             Follower(consumer, [topics.ITEMS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.PROMOTIONS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.INTERACTIONS], self._apply_facts, self._crash),
@@ -384,7 +362,6 @@ class Flow:
         for follower in self.followers:
             follower.stop()
         left = self.outbox.close()
-        self.tracing.close()
         if left:
             log.warning("undelivered records=%d: their events are processed again at the next start", left)
 
