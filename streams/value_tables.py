@@ -10,7 +10,7 @@ from models.evaluate.intervals import Interval
 from models.value.weaker import Marginal
 from schemas.value import Value, ValueReport
 from streams.evaluation_report.words import printable
-from streams.inventory.words import age, size
+from streams.inventory.words import age, number, size
 from streams.value_points import PointValues
 
 BAR: Final = 20
@@ -44,19 +44,21 @@ def costs(found: ValueReport, metric: str) -> Table | None:
         return None
     value = {each.player: each.value for each in found.values if each.metric == metric}
     n_slates = sum(each.n_slates for each in found.costs)
+    live = any(each.latency_s is not None for each in found.costs)
     shown = Table(title=f"Cost of each source, and {metric} for it", title_justify="left")
-    shown.add_column("source")
-    for name in ("events", "bytes", "seconds", "memory", "wait", "a second", "a GiB"):
-        shown.add_column(name, justify="right")
+    shown.add_column("source", no_wrap=True)
+    for name in ("events", "bytes", "seconds", "memory", *(["wait"] if live else []), "a second", "a GiB"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for each in found.costs:
         gained = value.get(each.player, 0.0) * n_slates
+        wait = "" if each.latency_s is None else f"{1000 * each.latency_s:,.0f} ms"
         shown.add_row(
             each.player,
-            f"{each.n_events:,}",
+            number(each.n_events),
             size(each.n_bytes),
-            f"{each.cpu_s:,.2f}",
+            number(each.cpu_s),
             size(each.memory_bytes),
-            "" if each.latency_s is None else f"{1000 * each.latency_s:,.0f} ms",
+            *([wait] if live else []),
             _over(gained, each.cpu_s),
             _over(gained, each.n_bytes / GIB),
         )
@@ -129,7 +131,7 @@ def bar(value: float, most: float) -> str:
 
 
 def _over(gained: float, cost: float) -> str:
-    return f"{gained / cost:,.0f}" if cost else ""
+    return number(gained / cost) if cost else ""
 
 
 def _of(apart: Sequence[Marginal], metric: str) -> list[Marginal]:

@@ -62,6 +62,7 @@ class Context:
     catalogue: Mapping[str, Topic]
     lineage: Lineage
     reports: Mapping[str, Scores]
+    values: Mapping[str, float]
     lag_of_all: int
 
 
@@ -130,7 +131,7 @@ def asset(observed: Observed, inferred: Inferred, context: Context) -> Asset:
         readers=list(observed.readers),
         scores=context.reports.get(name, inferred.scores),
         scores_of="reports" if name in context.reports else "sample" if inferred.scores else None,
-        value=None,
+        value=context.values.get(name),
         cost=_cost(observed, inferred.record_bytes, context.lag_of_all),
         proposal=inferred.proposal,
         n_sampled=inferred.n_sampled,

@@ -105,7 +105,12 @@ def of_rillet(app_id: str) -> tuple[Process, ...]:
             (topics.VERSIONS, topics.AUDIT),
             "Learns the embedding model.",
         ),
-        Process("inventory", (topics.QUALITY, topics.ASSETS), (topics.ASSETS,), "Lists what there is."),
+        Process(
+            "inventory",
+            (topics.QUALITY, topics.VALUE, topics.ASSETS),
+            (topics.ASSETS,),
+            "Lists what there is.",
+        ),
     )
 
 

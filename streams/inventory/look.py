@@ -6,19 +6,21 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import msgspec
 from confluent_kafka import KafkaException
 
-from models.inventory import scoring
+from models.inventory import scoring, worth
 from models.inventory.asset import Context, Inferred, Observed, asset, infer
 from models.inventory.content import contents
 from models.inventory.history import continued
 from models.inventory.lineage import Lineage, Process, is_own, of_groups, of_rillet
 from schemas import topics
 from schemas.inventory import Asset, Reader
-from schemas.quality import QualityReport, Scores
+from schemas.quality import QualityReport
+from schemas.value import ValueReport
 from streams.errors import BrokerRefusedError
 from streams.follow import FollowedRecord
 from streams.inventory import groups, ledger
@@ -33,7 +35,9 @@ RECENT_MS: Final = 300_000
 LOOK_S: Final = 1.0
 """Least time between the two looks at the ends."""
 REPORTS: Final = 500
-"""Newest quality reports that are read."""
+"""Newest reports on quality, and on values, that are read."""
+
+T = TypeVar("T")
 
 Tell = Callable[[str, int, int], None]
 """Called with a name, how many topics are done, and of how many."""
@@ -150,7 +154,7 @@ def _look(settings: Settings, pattern: str | None, n_sampled: int, tell: Tell) -
     offsets = _Offsets(cluster, _places(there))
     readers = _readers(told, offsets)
     lineage = _lineage(settings, there, told)
-    reports = _reports(settings, there, offsets, cluster.note)
+    reported = partial(_newest, settings, there, offsets, cluster.note)
 
     inferred: dict[str, Inferred] = {}
     partitions = {name: each.partitions for name, each in chosen.items()}
@@ -165,7 +169,8 @@ def _look(settings: Settings, pattern: str | None, n_sampled: int, tell: Tell) -
         now_ms=offsets.now_ms,
         catalogue=catalogue,
         lineage=lineage,
-        reports=reports,
+        reports=scoring.of_reports(reported(topics.QUALITY, QualityReport)),
+        values=worth.of_values(reported(topics.VALUE, ValueReport)),
         lag_of_all=sum(each.lag for some in readers.values() for each in some),
     )
     assets = []
@@ -267,20 +272,25 @@ def _lineage(settings: Settings, there: Mapping[str, Described], told: _Told) ->
     return Lineage([*of_rillet(app_id), *of_groups(reads, there)], there)
 
 
-def _reports(
-    settings: Settings, there: Mapping[str, Described], offsets: _Offsets, note: Callable[[str], None]
-) -> dict[str, Scores]:
-    """Of each source the scores of its newest window."""
-    if topics.QUALITY not in there:
-        return {}
-    partitions = {topics.QUALITY: there[topics.QUALITY].partitions}
-    decode = msgspec.json.Decoder(QualityReport).decode
+def _newest(
+    settings: Settings,
+    there: Mapping[str, Described],
+    offsets: _Offsets,
+    note: Callable[[str], None],
+    topic: str,
+    kind: type[T],
+) -> list[T]:
+    """The newest reports on a topic of ours; none where it is not there."""
+    if topic not in there:
+        return []
+    decode = msgspec.json.Decoder(kind).decode
     found = []
+    partitions = {topic: there[topic].partitions}
     for _, records in samples(settings.kafka, partitions, offsets.edges, REPORTS, note):
         for record in records:
             with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
                 found.append(decode(record.value or b""))
-    return scoring.of_reports(found)
+    return found
 
 
 def _places(described: Mapping[str, Described]) -> list[Place]:

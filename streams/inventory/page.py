@@ -26,6 +26,10 @@ MEANINGS: Final = (
         "quality",
         "weighted mean of the dimensions known, of the newest reports or, where there are none, of a sample",
     ),
+    (
+        "value",
+        "what the sources of data in it add to the NDCG of the ranking, of the newest hour that was told of",
+    ),
     ("distinct", "of the whole topic, as estimated from the sample"),
     ("lag", "records that are there and not committed as read, of all consumer groups together"),
     ("newest", "age of the newest record of the sample"),
@@ -101,7 +105,7 @@ _LEGEND: Final = (
 )  # fmt: skip
 _HEAD: Final = (
     "asset", "holds", "owner", "partitions", "kept", "records", "per s", "on disk", "bytes a day", "newest", "quality",
-    "readers", "lag", "feeds", "first seen",
+    "value", "readers", "lag", "feeds", "first seen",
 )  # fmt: skip
 _TEXTS: Final = frozenset({"asset", "holds", "owner", "readers", "feeds"})
 
@@ -148,6 +152,7 @@ def _row(asset: Asset) -> Iterator[Html]:
         (words.size(day), _or(day)),
         (words.age(asset.freshness_s), _or(asset.freshness_s)),
         (words.percent(overall), _or(overall)),
+        (words.NOTHING if asset.value is None else f"{asset.value:.4f}", _or(asset.value)),
         (", ".join(each.group for each in asset.readers) or words.NOTHING, len(asset.readers)),
         (words.number(words.lag(asset)) if asset.readers else words.NOTHING, words.lag(asset)),
         (", ".join(name.removeprefix("recommendations.") for name in asset.reaches), len(asset.reaches)),
