@@ -55,7 +55,7 @@ $(USE): pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(DEVELOP): pyproject.toml | $(BIN)/python
-	$(PIP) --editable '.[dev,embed]'
+	$(PIP) --editable '.[dev,embed,otel]'
 	@touch $@ $(USE)
 
 $(BIN)/python:

@@ -27,6 +27,12 @@ CE_SPECVERSION: Final = "ce_specversion"
 CE_TIME: Final = "ce_time"
 SPECVERSION: Final = "1.0"
 
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+CE_TRACEPARENT: Final = "ce_traceparent"
+CE_TRACESTATE: Final = "ce_tracestate"
+"""W3C trace context, as headers of their own and as the extension of CloudEvents."""
+
 ERROR_EXCEPTION: Final = "__streams.errors.exception"
 ERROR_MESSAGE: Final = "__streams.errors.message"
 ERROR_TOPIC: Final = "__streams.errors.topic"
@@ -103,6 +109,11 @@ def slate(
 def recipe(label: str) -> Headers:
     """By which recipe data were cleaned, none for an empty label."""
     return _encoded({RECIPE: label}) if label else []
+
+
+def trace(parent: str, state: str) -> Headers:
+    """W3C trace context; ``state`` may be empty."""
+    return _encoded({TRACEPARENT: parent} | ({TRACESTATE: state} if state else {}))
 
 
 def _encoded(fields: Mapping[str, str | int]) -> Headers:

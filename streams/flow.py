@@ -20,12 +20,13 @@ A fetch is acknowledged when all it caused is on the broker; only then may its o
 import asyncio
 import logging
 import time
+import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from models.absorb import Absorbed
-from models.ingest import IngestCatalog
+from models.ingest import IngestCatalog, trace
 from models.ingest.dead_letter import bury
 from models.ingest.record import Rejected
 from models.interest.codec import is_older as state_is_older
@@ -54,6 +55,7 @@ from streams.quality_contract import declared
 from streams.quality_monitor import QualityMonitor
 from streams.settings import Settings
 from streams.value_metrics import ValueMetrics
+from streams.tracing import tracing
 
 if TYPE_CHECKING:
     from streams.embedding import EmbeddingSwap
@@ -85,6 +87,7 @@ class Flow:
         self._recipe = self.path.cleaner.label
         self.outbox = Outbox(settings.kafka.client_conf())
         partitions = settings.topics.partitions
+        self.tracing = tracing(os.environ, settings.worker.app_id, settings.worker.id)
         self.interest = StateTable(
             self.app, "interest", partitions, is_older=state_is_older, on_failure=crash
         )
@@ -142,7 +145,8 @@ class Flow:
             fetched: Fetched = event.value
             await self.membership.certain()
             fetched.batches[:] = [batch for batch in fetched.batches if self._follows(batch)]
-            parcel, served = self.take(fetched)
+            with self.tracing.fetch([batch.records for batch in fetched.batches]):
+                parcel, served = self.take(fetched)
             await self.acknowledger.put(self._n_taken, event, parcel, served)
             self._hungry = True
 
@@ -171,8 +175,9 @@ class Flow:
         lap("learn")
         watch = self.model_metrics.add_slates if self.model_metrics else _unwatched
         served = self.path.serve(absorbed.causes, now_ms, lap, watch)
-        for each in served:
-            parcel.add(*slate_record(each.slate, self._recipe))
+        places = [(cause.topic, cause.partition, cause.offset) for cause in absorbed.causes]
+        for each, traced in zip(served, trace.of_slates(batches, places), strict=True):
+            parcel.add(*slate_record(each.slate, self._recipe, traced))
         lap("publish")
         self._report(absorbed, fetched.epoch, parcel)
         if self.value_metrics:
@@ -379,6 +384,7 @@ class Flow:
     async def _supervised(self, work: Any) -> None:
         try:
             await work
+        self.tracing.close()
         except asyncio.CancelledError:
             raise
         except BaseException as error:

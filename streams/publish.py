@@ -44,9 +44,14 @@ Record = tuple[str, str, bytes]
 """Topic, key and value."""
 
 
-def slate_record(slate: Slate, recipe: str = "") -> tuple[str, bytes, bytes, Headers]:
-    """Topic, key, value and headers of a slate; ``recipe`` is the label of that by which events were cleaned."""
-    found = [*_headers(slate), *headers.recipe(recipe)]
+def slate_record(
+    slate: Slate, recipe: str = "", trace: Iterable[tuple[str, bytes]] = ()
+) -> tuple[str, bytes, bytes, Headers]:
+    """Topic, key, value and headers of a slate.
+
+    ``recipe`` is the label of that by which events were cleaned, ``trace`` the headers of its trace.
+    """
+    found = [*_headers(slate), *headers.recipe(recipe), *trace]
     return topics.SLATES, slate.user_id.encode(), _encode(slate), found
 
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from models.ingest import faults
 from models.ingest.record import Record, Rejected
+from models.ingest.trace import MAX_STATE_BYTES
 from schemas import headers, topics
 from schemas.headers import Headers
 from schemas.rejections import Reason, Rejection
@@ -16,7 +17,8 @@ from schemas.rejections import Reason, Rejection
 MAX_BYTES: Final = 2_500_000
 """Of key, value and own headers together: what a compressed batch unpacks to may exceed what any topic takes."""
 KEPT_BYTES: Final = 1_000_000
-"""Of the value and the key each, of a record beyond ``MAX_BYTES``; its own headers are left out."""
+"""Of the value and the key each, of a record beyond ``MAX_BYTES``; its own headers are left out, but for the
+trace that it belongs to."""
 
 MAX_ATTEMPT_DIGITS: Final = 6
 """A header that claims more attempts than that is not ours."""
@@ -31,6 +33,9 @@ OURS: Final = (
     headers.ATTEMPT,
     headers.TIMESTAMP_MS,
 )
+
+
+TRACE: Final = (headers.TRACEPARENT, headers.TRACESTATE, headers.CE_TRACEPARENT, headers.CE_TRACESTATE)
 
 
 class Outgoing(NamedTuple):
@@ -88,7 +93,13 @@ def bury(rejected: Rejected) -> Outgoing:
         return Outgoing(topics.DEAD_LETTER, record.key, record.value, own + added, None)
     key, value = (part and part[:KEPT_BYTES] for part in (record.key, record.value))
     cut = [(headers.CUT_FROM_BYTES, b"%d" % size)]
-    return Outgoing(topics.DEAD_LETTER, key, value, cut + added, None)
+    return Outgoing(topics.DEAD_LETTER, key, value, [*_traced(own), *cut, *added], None)
+
+
+def _traced(own: Headers) -> Headers:
+    return [
+        (name, value) for name, value in own if name in TRACE and value and len(value) <= MAX_STATE_BYTES
+    ][: len(TRACE)]
 
 
 def _size(record: Record, own: Headers) -> int:
