@@ -1,4 +1,4 @@
-"""The feature vector of a candidate: what any scorer sees of (state, context, item). Version 3.
+"""The feature vector of a candidate: what any scorer sees of (state, context, item). Version 4.
 
 Per source what it said and how far up, then what is known of the item, of the item against the user, and of the
 moment. Unknown is 0 everywhere. Columns are named, documented in ``docs/features.md``, and only ever change together
@@ -16,17 +16,17 @@ from models.rank.merge import I64, Merged, slot_of
 from models.retrieve.compiled import compiled
 from models.retrieve.contract import F32, F64, I32, Queries
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 OF_SOURCE: Final = {
     "named": "1 where the source names the item",
     "score": "score over the best score of that source for this user",
     "log_score": "1 + log(0.01 + score) / log(100): tells small scores apart",
-    "place": "1 / (1 + place in the list of that source)",
     "log_place": "1 - log(1 + place) / log(256), at least 0: tells far places apart",
-    "early": "score, times 1 / number of items in the session: what counts while a session is young",
+    "again": "log_score where the session holds the item",
+    "embedded": "log_score times the cosine of user and item in the embedding model",
 }
-"""Columns of each source, named ``source.column``."""
+"""Columns of each source, named ``source.column``; one with the name of a column of the pair is a product with it."""
 
 OF_ITEM: Final = {
     "agreement": "share of the sources that name the item",
@@ -70,6 +70,9 @@ OF_MOMENT: Final = {
     "platform_3": "",
 }
 
+N_OF_SOURCE: Final = len(OF_SOURCE)
+EMBEDDED: Final = len(OF_ITEM) + list(OF_PAIR).index("embedded")
+"""Its column, counted from the end of those of the sources; those of the tasks follow it."""
 NEAR_DISMISSED: Final = list(OF_PAIR).index("near_dismissed") - len(OF_PAIR) - len(OF_MOMENT)
 """Its column, counted from the end."""
 
@@ -222,25 +225,31 @@ def _features(
         touched[:] = -1
         _place(session[u, :n_session], touched, at_session, at_history)
         _place(history[u, :n_history], touched, at_history, at_session)
-        young = np.float32(1.0 / max(n_session, 1))
+        embedded = n_sources * N_OF_SOURCE + EMBEDDED
         again_late = min(np.log(1.0 + n_session) / LOG_16, MAX_LOG)
         last = session[u, 0] if n_session else -1
         for row in range(starts[u], starts[u + 1]):
             i, item, at, n_named = row - starts[u], items[row], 0, 0
             out[row] = 0.0
+            own = slot_of(touched, item)
+            again = touched[own] == item and at_session[own] >= 0
+            if item < len(item_vectors):
+                _embedded(user_vectors[u], item_vectors[item], usual, out[row, embedded : embedded + 3])
             for s in range(n_sources):
                 if places[row, s] >= 0:
                     score = evidence[row, s]
                     place = places[row, s]
+                    log_score = ONE + np.log(HUNDREDTH + score) / np.float32(LOG_100)
                     out[row, at] = 1.0
                     out[row, at + 1] = score
-                    out[row, at + 2] = ONE + np.log(HUNDREDTH + score) / np.float32(LOG_100)
-                    out[row, at + 3] = ONE / np.float32(1 + place)
+                    out[row, at + 2] = log_score
                     if place < len(OF_PLACE):
-                        out[row, at + 4] = OF_PLACE[place]
-                    out[row, at + 5] = score * young
+                        out[row, at + 3] = OF_PLACE[place]
+                    if again:
+                        out[row, at + 4] = log_score
+                    out[row, at + 5] = log_score * out[row, embedded]
                     n_named += 1
-                at += 6
+                at += N_OF_SOURCE
             out[row, at] = n_named / n_sources
             now = _popularity(its_counts[i, 0], totals[0])
             weekly = _popularity(its_counts[i, 1], totals[1])
@@ -272,8 +281,7 @@ def _features(
                 step = abs(its_price[i] - log_price[last])
                 if not np.isnan(step):
                     out[row, at + 6] = min(step, MAX_GAP)
-            own = slot_of(touched, item)
-            if touched[own] == item and at_session[own] >= 0:
+            if again:
                 out[row, at + 7] = ONE / np.float32(1 + at_session[own])
                 out[row, at + 8] = at_session[own] == 0
                 out[row, at + 9] = 1.0
@@ -283,8 +291,6 @@ def _features(
                 out[row, at + 11] = ONE / np.float32(1 + p)
                 out[row, at + 12] = np.exp(np.float32(-LN2 / DAY_S * max(history_age_s[u, p], 0.0)))
                 out[row, at + 13] = min(np.log(1.0 + history_times[u, p]), MAX_LOG)
-            if item < len(item_vectors):
-                _embedded(user_vectors[u], item_vectors[item], usual, out[row, at + 14 : at + 17])
             if n_dismissed:
                 out[row, at + 17] = nearness(item, dismissed[u], category, brand, log_price)
             at += 18

@@ -21,6 +21,10 @@ class Game(NamedTuple):
     moment.
     """
 
+    def takes(self, name: str) -> set[str]:
+        """All players that a feature takes: a source's product with another feature takes those of both."""
+        return {player for part in name.split(".") for player in self.needs.get(part, ())}
+
     @property
     def everyone(self) -> int:
         """The coalition of all."""
@@ -114,7 +118,7 @@ class Layout(NamedTuple):
 def layout_of(game: Game, recommenders: Sequence[str]) -> Layout:
     """Of the features over recommendation sources ``recommenders`` (S,)."""
     names, bits = feature_names(recommenders), {player: 1 << i for i, player in enumerate(game.players)}
-    masks = [sum(bits[player] for player in game.needs.get(name.partition(".")[0], ())) for name in names]
+    masks = [sum(bits[player] for player in game.takes(name)) for name in names]
     needs, block = np.unique(masks, return_inverse=True)
     named = [names.index(f"{recommender}.named") for recommender in recommenders]
     return Layout(

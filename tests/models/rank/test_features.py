@@ -98,18 +98,23 @@ class TestSources:
         assert found["knn.score"] == 0.5
         # 1 + log(0.51) / log(100) = 1 - 0.673345 / 4.605170
         assert found["knn.log_score"] == pytest.approx(0.853785, abs=1e-5)
-        assert found["knn.place"] == 1.0 / 4.0  # the fourth place
-        # 1 - log(4) / log(256) = 1 - 2 / 8
+        # 1 - log(4) / log(256) = 1 - 2 / 8: the fourth place
         assert found["knn.log_place"] == pytest.approx(0.75)
-        assert found["knn.early"] == pytest.approx(0.5 / 4.0)  # four items in the session
+        assert (found["knn.again"], found["knn.embedded"]) == (0.0, 0.0)  # neither in the session nor a model
 
     def test_the_first_place_with_the_best_score(self, ask: Ask) -> None:
         found = ask([(1.0, 0), None])
-        # log_score: 1 + log(1.01) / log(100) = 1 + 0.00995 / 4.60517; no session counts as one item.
+        # log_score: 1 + log(1.01) / log(100) = 1 + 0.00995 / 4.60517
         assert [found[f"knn.{column}"] for column in OF_SOURCE] == pytest.approx(
-            [1.0, 1.0, 1.002161, 1.0, 1.0, 1.0], abs=1e-5
+            [1.0, 1.0, 1.002161, 1.0, 0.0, 0.0], abs=1e-5
         )
         assert [found[f"content.{column}"] for column in OF_SOURCE] == [0.0] * 6
+
+    def test_it_counts_apart_what_a_source_says_of_items_of_the_session(self, ask: Ask) -> None:
+        found = ask([(1.0, 0), None], items=[1, 7])
+        assert found["knn.again"] == found["knn.log_score"] > 1.0
+        assert found["content.again"] == 0.0
+        assert ask([(1.0, 0), None], history=[1, 7], history_times=[1, 1])["knn.again"] == 0.0
 
     def test_beyond_place_255_the_log_of_the_place_says_nothing(self, ask: Ask) -> None:
         assert ask([(0.1, 255), None])["knn.log_place"] == pytest.approx(0.0, abs=1e-6)
@@ -131,6 +136,11 @@ class TestEmbedding:
 
     def test_is_the_cosine_of_user_and_item(self, ask: Ask, unknown: Known) -> None:
         assert ask(known=self.known(8, unknown))["embedded"] == pytest.approx(0.96)
+
+    def test_makes_more_of_what_sources_say_of_near_items(self, ask: Ask, unknown: Known) -> None:
+        found = ask([(1.0, 0), None], known=self.known(8, unknown))
+        assert found["knn.embedded"] == pytest.approx(1.002161 * 0.96, abs=1e-5)
+        assert found["content.embedded"] == 0.0
 
     def test_tasks_add_what_is_usual(self, ask: Ask, unknown: Known) -> None:
         found = ask(known=self.known(8, unknown))

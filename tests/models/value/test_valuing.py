@@ -105,6 +105,12 @@ def test_a_block_opens_with_all_that_it_takes() -> None:
     assert opened[:, layout.block[NAMES.index("always")]].all()
 
 
+def test_a_product_takes_what_both_of_its_parts_take() -> None:
+    assert GAMES["signal"].takes("session_knn.again") == {"neighbours", "history"}
+    assert GAMES["signal"].takes("session_knn.embedded") == {"neighbours", "model"}
+    assert GAMES["signal"].takes("session_knn.score") == {"neighbours"}
+
+
 def test_what_is_withheld_is_gone_and_the_rest_is_not() -> None:
     head = {"event_id": "1", "user_id": "u", "time_ms": 1}
     events = [
