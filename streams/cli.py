@@ -17,6 +17,7 @@ from streams.errors import FAULT, RilletError
 COMMANDS = {
     "demo": ("streams.demo", "See it work: a shop, a broker and a worker."),
     "worker": ("streams.commands.worker", "Run one worker."),
+    "api": ("streams.commands.api", "Serve recommendations over HTTP."),
     "trainer": ("streams.commands.trainer", "Learn the embedding model."),
     "value": ("streams.commands.value", "Show what each source of data is worth."),
     "topics": ("streams.commands.topics", "Create, compare and describe the topics."),

@@ -42,6 +42,7 @@ from models.quality.settings import QualitySettings
 from models.rank.settings import RankSettings
 from models.retrieve.settings import RetrieveSettings
 from models.value.settings import ValueSettings
+from streams.api.settings import ApiSettings
 from streams.cleaning import declared
 from streams.errors import SettingsError
 from streams.snapshots.settings import SnapshotSettings
@@ -311,6 +312,7 @@ class Settings(Section):
     quality: QualitySettings = QualitySettings()
     value: ValueSettings = ValueSettings()
     publish: PublishSettings = PublishSettings()
+    api: ApiSettings = ApiSettings()
 
     def path(self) -> PathSettings:
         """What the pure path is built from, the recipe of cleaning read anew.

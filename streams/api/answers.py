@@ -1,0 +1,73 @@
+"""Answers as they are sent: JSON bytes, versions of them, and pages."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as BinasciiError
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Raw
+
+from schemas.api import Page
+from streams.api.operations import JSON
+from streams.api.problems import BadRequestError
+
+REVALIDATE: Final = "private, no-cache"
+"""May be kept, and is asked for anew each time: that costs a 304."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json(value: Any, status: int = 200) -> web.Response:
+    """A value as JSON."""
+    return web.Response(status=status, body=_encode(value), content_type=JSON)
+
+
+def versioned(
+    request: web.Request,
+    etag: str,
+    body: bytes,
+    cache: str = REVALIDATE,
+    more: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Stored bytes under the name of their version; 304 to who has them."""
+    quoted = f'"{etag}"'
+    headers = {"ETag": quoted, "Cache-Control": cache, **(more or {})}
+    known = request.headers.get("If-None-Match")
+    if known is not None and _matches(known, quoted):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, content_type=JSON, headers=headers)
+
+
+def page(found: Iterator[tuple[str, bytes]], limit: int) -> web.Response:
+    """At most ``limit`` of (cursor behind it, body), and the cursor where there are more."""
+    items: list[Raw] = []
+    cursor: str | None = None
+    for at, body in found:
+        if len(items) == limit:
+            return json(Page(items=items, next=cursor))
+        items.append(Raw(body))
+        cursor = at
+    return json(Page(items=items, next=None))
+
+
+def cursor(place: bytes) -> str:
+    """A place as text."""
+    return urlsafe_b64encode(place).decode().rstrip("=")
+
+
+def place(cursor: str | None) -> bytes | None:
+    """The place that a cursor stands for."""
+    if cursor is None:
+        return None
+    try:
+        return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except (BinasciiError, ValueError) as error:
+        raise BadRequestError(
+            "The cursor is none of ours.", fix="Leave it out, or send `next` as it came."
+        ) from error
+
+
+def _matches(known: str, quoted: str) -> bool:
+    return known.strip() == "*" or quoted in (each.strip().removeprefix("W/") for each in known.split(","))

@@ -1,0 +1,295 @@
+"""Follows what Rillet publishes into the store, and tells the hub.
+
+No consumer group: each replica reads all partitions, from where its own store says. The newest record of a key holds; a
+null value removes it; a slate whose id is held already is a repeat. Reports and dead letters are kept by time.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from confluent_kafka import Consumer
+
+from models.ingest.catalog import IngestCatalog
+from models.ingest.dead_letter import exhume
+from schemas import headers, topics
+from schemas.api import DeadLetterSummary, TopicStanding
+from schemas.rejections import Rejection
+from streams.api import metrics
+from streams.api.live import Hub
+from streams.api.settings import ApiSettings
+from streams.api.store import LATEST, LOGS, Changes, Held, Store
+from streams.follow import FollowedRecord, Follower
+from streams.patience import edges
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH: Final = 500
+"""Records applied between two turns of the event loop."""
+SWEPT: Final = 2_000
+"""Keys looked at between two turns of the event loop."""
+SWEEP_EVERY_S: Final = 0.5
+CATALOGUE: Final = (topics.ITEMS, topics.PROMOTIONS)
+TIMEOUT_S: Final = 30.0
+DETAIL: Final = 500
+DAY_MS: Final = 86_400_000
+MINUTE_MS: Final = 60_000
+
+_encode = msgspec.json.Encoder().encode
+_is_json = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class ReadModel:
+    """Started and read on the event loop."""
+
+    def __init__(
+        self, settings: Settings, store: Store, hub: Hub, crash: Callable[[BaseException], None]
+    ) -> None:
+        self._conf = settings.kafka.client_conf()
+        self._settings = settings.api
+        self._store = store
+        self._hub = hub
+        self._catalog = IngestCatalog(settings.ingest)
+        self._crash = crash
+        self._follower: Follower | None = None
+        self._newest_ms: dict[str, int] = {}
+
+    def start(self) -> None:
+        """Begin reading behind what the store holds."""
+        names = [*LATEST, *LOGS]
+        self._follower = Follower(
+            self._conf,
+            names,
+            self.apply,
+            self._crash,
+            starts=_starts(self._conf, self._store, names),
+            max_batch=MAX_BATCH,
+        )
+        self._follower.start()
+
+    def stop(self) -> None:
+        """End reading."""
+        if self._follower:
+            self._follower.stop()
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that was on the topics at the start is held."""
+        return self._follower is not None and self._follower.caught_up.done()
+
+    def apply(self, records: Sequence[FollowedRecord]) -> None:
+        """Take a batch: written as one, then told."""
+        changes, told = self._store.changes(), list[tuple[FollowedRecord, bytes, bytes | None]]()
+        by_topic: defaultdict[str, list[FollowedRecord]] = defaultdict(list)
+        for record in records:
+            by_topic[record.topic].append(record)
+            changes.reached(record.topic, record.partition, record.offset + 1)
+        for topic, mine in by_topic.items():
+            take = self._reports if topic in LOGS else self._latest
+            told += take(topic, mine, changes)
+        changes.write()
+        for record, id_, body in told:
+            self._hub.add(record, body)
+            if record.topic == topics.SLATES and body is not None:
+                self._hub.slate(record.key or b"", id_, body)
+        self._count(by_topic)
+
+    def standing(self) -> list[TopicStanding]:
+        """How far each topic was read since the start of this process."""
+        offsets: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for (topic, partition), offset in self._store.offsets().items():
+            offsets[topic][str(partition)] = offset
+        return [
+            TopicStanding(topic=topic, newest_ms=self._newest_ms.get(topic), offsets=offsets[topic])
+            for topic in (*LATEST, *LOGS)
+        ]
+
+    def _latest(
+        self, topic: str, records: Sequence[FollowedRecord], changes: Changes
+    ) -> list[tuple[FollowedRecord, bytes, bytes | None]]:
+        """The newest record of each key; those that are held already are left out."""
+        bodies = self._bodies(topic, records)
+        newest = {
+            record.key or b"": record for record in records if record.offset in bodies[record.partition]
+        }
+        held = self._store.ids(topic, list(newest)) if topic == topics.SLATES else [None] * len(newest)
+        told = []
+        for (key, record), known in zip(newest.items(), held, strict=True):
+            body, id_ = bodies[record.partition][record.offset], _id(record)
+            if id_ and id_ == known:
+                metrics.REPEATS.labels(topic).inc()
+                continue
+            if body is None:
+                changes.remove(topic, [key])
+            else:
+                changes.put(topic, key, Held(record.timestamp, id_, body))
+            told.append((record, id_, body))
+        return told
+
+    def _bodies(self, topic: str, records: Sequence[FollowedRecord]) -> Mapping[int, dict[int, bytes | None]]:
+        """What is held of each record, by partition and offset; those that cannot be read are left out."""
+        found: defaultdict[int, dict[int, bytes | None]] = defaultdict(dict)
+        if topic not in CATALOGUE:
+            for record in records:
+                found[record.partition][record.offset] = record.value
+            return found
+        for partition in {record.partition for record in records}:
+            mine = [record for record in records if record.partition == partition]
+            ingested = self._catalog(mine)
+            for change in ingested.changes:
+                found[partition][change.offset] = None if change.entry is None else _encode(change.entry)
+            metrics.UNREADABLE.labels(topic).inc(len(ingested.rejected))
+        return found
+
+    def _reports(
+        self, topic: str, records: Sequence[FollowedRecord], changes: Changes
+    ) -> list[tuple[FollowedRecord, bytes, bytes | None]]:
+        told: list[tuple[FollowedRecord, bytes, bytes | None]] = []
+        for record in records:
+            body = _report(record)
+            if body is None:
+                metrics.UNREADABLE.labels(topic).inc()
+                continue
+            key = (record.key or b"")[: 2 * DETAIL]
+            changes.add(topic, record.partition, record.offset, record.timestamp, key, body)
+            told.append((record, b"", body))
+        return told
+
+    def _count(self, by_topic: Mapping[str, Sequence[FollowedRecord]]) -> None:
+        for topic, records in by_topic.items():
+            metrics.READ.labels(topic).inc(len(records))
+            self._newest_ms[topic] = records[-1].timestamp
+            metrics.NEWEST.labels(topic).set(records[-1].timestamp / 1000.0)
+        if self.caught_up and (slates := by_topic.get(topics.SLATES)):
+            made = np.array([record.timestamp for record in slates]) / 1000.0
+            metrics.VISIBLE.observe(np.maximum(time.time() - made, 0.0))
+
+
+def _starts(conf: Mapping[str, Any], store: Store, names: Sequence[str]) -> dict[tuple[str, int], int]:
+    """Where to go on. A topic that is shorter than what was read of it was made anew: what is held of it goes."""
+    offsets = store.offsets()
+    consumer = Consumer({**conf, "group.id": "rillet-api", "logger": log})
+    try:
+        for name in names:
+            read = {partition: at for (topic, partition), at in offsets.items() if topic == name}
+            if any(at > edges(consumer, name, partition, TIMEOUT_S)[1] for partition, at in read.items()):
+                log.warning("topic_made_anew topic=%s", name)
+                store.forget(name)
+    finally:
+        consumer.close()
+    return store.offsets()
+
+
+def _id(record: FollowedRecord) -> bytes:
+    """What names a slate; other values have no id."""
+    if record.topic != topics.SLATES:
+        return b""
+    return next((value for name, value in record.headers if name == headers.SLATE_ID), b"")
+
+
+def _report(record: FollowedRecord) -> bytes | None:
+    """What is held of a record of a log, None where it cannot be read."""
+    if record.topic == topics.DEAD_LETTER:
+        return _encode(summary(record))
+    try:
+        fields = _is_json(record.value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return _encode({name: raw for name, raw in fields.items() if name != "sketches"})
+
+
+def summary(record: FollowedRecord) -> DeadLetterSummary:
+    """A dead letter without its bytes."""
+    letter = exhume(record)
+    told = DeadLetterSummary(
+        partition=record.partition,
+        offset=record.offset,
+        refused_ms=record.timestamp,
+        reason="-",
+        detail=letter.detail[:DETAIL],
+        attempt=0,
+        key=None if record.key is None else record.key[:DETAIL].decode(errors="backslashreplace"),
+        size_bytes=len(record.value or b""),
+    )
+    if isinstance(letter, Rejection):
+        return told
+    return msgspec.structs.replace(
+        told,
+        topic=letter.topic,
+        source_partition=letter.partition,
+        source_offset=letter.offset,
+        reason=letter.reason,
+        attempt=letter.attempt,
+    )
+
+
+class Sweeper:
+    """Drops what is too old or too much, a few keys at a time, round after round.
+
+    A round counts the ages of all keys; where there are more than ``max_entries``, the next round drops from the age on
+    that leaves so many. In between there may be more.
+    """
+
+    def __init__(self, store: Store, settings: ApiSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._horizon_ms: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            for topic in LATEST:
+                await self.sweep(topic)
+            for topic in LOGS:
+                await self.cut(topic)
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def sweep(self, topic: str, pause_s: float = SWEEP_EVERY_S) -> int:
+        """One round over the keys of a topic; how many are left."""
+        settings, key, ages = self._settings, b"", Counter[int]()
+        ttl_ms = settings.slate_ttl_s * 1000.0 if topic == topics.SLATES else float("inf")
+        while True:
+            found = list(islice(self._store.ages(topic, key), SWEPT))
+            now_ms = time.time_ns() // 1_000_000
+            oldest_ms = max(now_ms - ttl_ms, self._horizon_ms.get(topic, 0))
+            old = [each for each, time_ms in found if time_ms < oldest_ms]
+            self._store.changes().remove(topic, old).write()
+            metrics.DROPPED.labels(topic, "age").inc(len(old))
+            ages.update(time_ms // MINUTE_MS for _, time_ms in found if time_ms >= oldest_ms)
+            if len(found) < SWEPT:
+                break
+            key = found[-1][0]
+            await asyncio.sleep(pause_s)
+        self._horizon_ms[topic] = MINUTE_MS * _horizon(ages, settings.max_entries)
+        metrics.ENTRIES.labels(topic).set(ages.total())
+        return ages.total()
+
+    async def cut(self, topic: str) -> None:
+        """Drop the oldest records of a log."""
+        settings, now_ms = self._settings, time.time_ns() // 1_000_000
+        since_ms = now_ms - int(settings.history_days * DAY_MS)
+        least = {
+            p: at - settings.max_reports for (name, p), at in self._store.offsets().items() if name == topic
+        }
+        oldest = islice(self._store.oldest(topic), SWEPT)
+        old = [each for each in oldest if each.time_ms < since_ms or each.offset < least[each.partition]]
+        self._store.changes().cut(topic, (each.place for each in old)).write()
+        metrics.DROPPED.labels(topic, "age").inc(len(old))
+        await asyncio.sleep(0)
+
+
+def _horizon(ages: Counter[int], max_entries: int) -> int:
+    """The minute before which entries go, so that at most ``max_entries`` are left; 0 where all fit."""
+    left = max_entries
+    for minute in sorted(ages, reverse=True):
+        left -= ages[minute]
+        if left < 0:
+            return minute + 1
+    return 0
