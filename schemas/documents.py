@@ -1,4 +1,4 @@
-"""Generates the documents of the contract: JSON Schemas, the AsyncAPI document and the page of topics.
+"""Generates the documents of the contract: JSON Schemas, the AsyncAPI document, the page of topics, TypeScript types.
 
 ``render`` is pure; only ``write`` touches files. A test holds that what is committed is what is generated.
 """
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from schemas import asyncapi, headers, shapes
+from schemas import asyncapi, headers, shapes, typescript
 from schemas.rejections import REMEDIES
 from schemas.topics import DAY_MS, FOREVER, MIB, Topic, catalogue, changelogs
 
@@ -19,7 +19,12 @@ def render() -> dict[str, str]:
         f"docs/schemas/{name}.json": _json(shapes.json_schema(name, value_type))
         for name, value_type in shapes.value_types().items()
     }
-    return {**schemas, "docs/asyncapi.json": _json(asyncapi.document()), "docs/topics.md": _topics_page()}
+    return {
+        **schemas,
+        "docs/asyncapi.json": _json(asyncapi.document()),
+        "docs/topics.md": _topics_page(),
+        "streams/page/src/types.ts": typescript.module(),
+    }
 
 
 def write(root: Path) -> list[Path]:
