@@ -11,7 +11,8 @@
                                      Path.serve ──────► recommendations.user
     catalog.*  ──► follower ──► KnowledgeBase
     models.versions ──► follower ──► EmbeddingSwap ──► KnowledgeBase
-    metrics.quality ──► follower ──► QualityMonitor ──► metrics.checks, alerts
+    metrics.quality ──► follower ──► QualityMonitor ──► metrics.checks, alerts, audit.log; Path.sanctions
+    metrics.value ──► follower ──► ValueSelection ──► audit.log, alerts; Learning.try_without
     KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
 
 A fetch is acknowledged when all it caused is on the broker; only then may its offsets be committed.
@@ -54,8 +55,9 @@ from streams.quality import QualityBook
 from streams.quality_contract import declared
 from streams.quality_monitor import QualityMonitor
 from streams.settings import Settings
-from streams.value_metrics import ValueMetrics
 from streams.tracing import tracing
+from streams.value_metrics import ValueMetrics
+from streams.value_selection import ValueSelection
 
 if TYPE_CHECKING:
     from streams.embedding import EmbeddingSwap
@@ -97,6 +99,7 @@ class Flow:
         self.quality = QualityBook(quality_table, settings.quality, self.outbox)
         self.acknowledger = Acknowledger([self.interest, quality_table], self.membership)
         self.monitor = self._monitor()
+        self.selection = self._selection()
         self.embedding = self._embedding()
         self.followers = self._followers()
         self.publisher = Publisher(
@@ -130,6 +133,8 @@ class Flow:
             beside.append(self.value_metrics.run)
         if self.monitor:
             beside.append(self.monitor.run)
+        if self.selection:
+            beside.append(self.selection.run)
         self._tasks = [asyncio.create_task(self._supervised(work())) for work in beside]
 
     async def _shopper(self, stream: Any) -> None:
@@ -240,6 +245,12 @@ class Flow:
             settings.value, settings.rank, path.learning, path.knowledge, self.outbox, settings.worker.id
         )
 
+    def _selection(self) -> ValueSelection | None:
+        settings, learning = self.settings.value, self.path.learning
+        if learning is None or not settings.enabled or settings.act == "off":
+            return None
+        return ValueSelection(settings, learning, self.outbox, self._tells, self.settings.worker.id)
+
     def _monitor(self) -> QualityMonitor | None:
         quality = self.settings.quality
         if not quality.monitor.enabled:
@@ -248,11 +259,11 @@ class Flow:
             quality.monitor,
             declared(quality.contract),
             self.outbox,
-            self._tells_of_quality,
+            self._tells,
             self.path.sanctions,
         )
 
-    def _tells_of_quality(self) -> bool:
+    def _tells(self) -> bool:
         return self.owns(topics.BROWSE, 0) and not self.missing()
 
     def _embedding(self) -> "EmbeddingSwap | None":
@@ -281,9 +292,15 @@ class Flow:
             if self.monitor
             else []
         )
+        of_value = (
+            [Follower(consumer, [topics.VALUE], self.selection.apply, self._crash, since_ms=since_ms)]
+            if self.selection
+            else []
+        )
         return [
             *of_embedding,
             *of_quality,
+            *of_value,
             Follower(consumer, [topics.ITEMS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.PROMOTIONS], self._apply_catalogue, self._crash),
             Follower(consumer, [topics.INTERACTIONS], self._apply_facts, self._crash),

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from models.clean.cleaner import Cleaner
 from models.embed.compress import compressed
 from models.embed.crew import Crew
 from models.embed.gate import Decision, GateSettings, should_promote, should_roll_back
@@ -104,6 +105,7 @@ class Trainer:
         self.versions = Versions(EMBEDDING)
         self._ingest_catalog = IngestCatalog(settings.ingest)
         self._titles = TitleEncoding(encoder, self._describe, n_items) if encoder else None
+        self._cleaner = Cleaner(settings.path().clean, self.knowledge)
         self._encoding: asyncio.Task[None] | None = None
         self._n_unfit_told = 0
         self._next: dict[tuple[str, int], int] = {}
@@ -189,7 +191,8 @@ class Trainer:
 
     def _apply_catalogue(self, records: Sequence[FollowedRecord]) -> None:
         changes = self._ingest_catalog(records).changes
-        entries: list[Entry] = [(change.id, change.entry) for change in changes]  # type: ignore[misc]
+        told: list[Entry] = [(change.id, change.entry) for change in changes]  # type: ignore[misc]
+        entries, _ = self._cleaner.entries(topics.ITEMS, told)
         self._describe(self._titles.filled(entries) if self._titles else entries)
 
     def _describe(self, entries: list[Entry]) -> None:

@@ -36,22 +36,24 @@ class Columns:
         self.source, self.rows, self.times_ms = source, rows, times_ms
         self._structs = structs
         self.fields = frozenset(type(structs[0]).__struct_fields__)
-        self._now: dict[str, Sequence[Any]] = {}
+        self._now: dict[str, list[Any]] = {}
         self._changed: dict[int, set[str]] = {}
 
-    def __getitem__(self, field: str) -> Sequence[Any]:
+    def __getitem__(self, field: str) -> list[Any]:
         """(n,) the values as they are now."""
         if field not in self._now:
             self._now[field] = list(map(attrgetter(field), self._structs))
         return self._now[field]
 
-    def put(self, field: str, values: Sequence[Any]) -> list[int]:
+    def put(self, field: str, values: list[Any]) -> list[int]:
         """Replace a column; the events of which it is another now."""
-        found = list(compress(range(len(values)), map(ne, self[field], values)))
-        if found:
-            self._now[field] = values
-            for i in found:
-                self._changed.setdefault(i, set()).add(field)
+        before = self[field]
+        if values == before:
+            return []
+        found = list(compress(range(len(values)), map(ne, before, values)))
+        self._now[field] = values
+        for i in found:
+            self._changed.setdefault(i, set()).add(field)
         return [self.rows[i] for i in found]
 
     def structs(self) -> Iterable[tuple[int, Struct]]:

@@ -7,6 +7,7 @@ by the naming of Faust and Kafka Streams (``<group>-<store>-changelog``, ``-repa
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from models.clean.recipe import SOURCES, Recipe
 from schemas import topics
 
 CHANGELOG: Final = "-changelog"
@@ -21,6 +22,8 @@ class Process(NamedTuple):
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     description: str = ""
+    recipe: str = ""
+    """What it does by, in words: a label, then a line for each step."""
 
 
 class Lineage:
@@ -60,13 +63,14 @@ class Lineage:
         return sorted(each for each in passed - {asset} if each.startswith(RECOMMENDATIONS))
 
 
-def of_rillet(app_id: str) -> tuple[Process, ...]:
+def of_rillet(app_id: str, cleaning: Recipe | None = None) -> tuple[Process, ...]:
     """What the parts of Rillet read and write. A test holds that every topic of the catalogue is in it."""
     tables = {each.name.removesuffix(CHANGELOG).removeprefix(f"{app_id}-"): each.name
               for each in topics.changelogs(app_id)}  # fmt: skip
     catalog = (topics.ITEMS, topics.PROMOTIONS)
     shared = (topics.INTERACTIONS, topics.PARAMETERS, topics.VERSIONS)
     return (
+        *_cleaning(cleaning, tables["interest"]),
         Process("ingest", (*topics.BEHAVIOUR, *catalog), (topics.DEAD_LETTER,), "Refuses what is no event."),
         Process(
             "interest",
@@ -97,7 +101,16 @@ def of_rillet(app_id: str) -> tuple[Process, ...]:
             "quality", topics.BEHAVIOUR, (tables["quality"], topics.QUALITY), "Measures each source of data."
         ),
         Process(
-            "monitor", (topics.QUALITY,), (topics.CHECKS, topics.ALERTS), "Judges the windows of each source."
+            "monitor",
+            (topics.QUALITY,),
+            (topics.CHECKS, topics.ALERTS, topics.AUDIT),
+            "Judges the windows of each source, and acts on those that fail.",
+        ),
+        Process(
+            "selection",
+            (topics.VALUE,),
+            (topics.AUDIT, topics.ALERTS),
+            "Proposes to drop what is worth nothing; where it may, lets challengers compete that do without.",
         ),
         Process(
             "trainer",
@@ -111,6 +124,23 @@ def of_rillet(app_id: str) -> tuple[Process, ...]:
             (topics.ASSETS,),
             "Lists what there is.",
         ),
+    )
+
+
+def _cleaning(recipe: Recipe | None, states: str) -> Iterator[Process]:
+    """What is cleaned on its way to states, shared knowledge and scorers, where anything is."""
+    if recipe is None or not recipe.steps:
+        return
+    named = {source for step in recipe.steps for source in step.sources}
+    lines = [
+        f"{number}. {step.label}: {', '.join(step.sources)}" for number, step in enumerate(recipe.steps, 1)
+    ]
+    yield Process(
+        "clean",
+        tuple(source for source in SOURCES if source in named),
+        (states, topics.INTERACTIONS, topics.PARAMETERS),
+        f"Cleans by recipe {recipe.label}, before anyone learns.",
+        "\n".join([recipe.label, *lines]),
     )
 
 

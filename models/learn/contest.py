@@ -44,6 +44,6 @@ def lower_bound(sums: Sums, alpha: float) -> float:
     return mean - deviation * sqrt(2.0 * grown / (sums.n * RHO) ** 2 * log(sqrt(grown) / (2.0 * alpha) + 1.0))
 
 
-def wins(sums: Sums, settings: ContestSettings) -> bool:
-    """Whether the challenger is surely better by the margin."""
-    return lower_bound(sums, settings.alpha) > settings.margin
+def wins(sums: Sums, settings: ContestSettings, margin: float | None = None) -> bool:
+    """Whether the challenger is surely better by the margin, by default that of the settings."""
+    return lower_bound(sums, settings.alpha) > (settings.margin if margin is None else margin)

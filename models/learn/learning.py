@@ -20,11 +20,12 @@ from models.learn.fixed import Fixed
 from models.learn.groups import Groups
 from models.learn.join import Joined, Joiner
 from models.learn.judge import Judged, judge, ndcg
-from models.learn.ledger import BASE, Ledger
+from models.learn.ledger import BASE, Ledger, scorer_of
 from models.learn.listwise import Listwise
 from models.learn.of_river import OfRiver
 from models.learn.pending import Pending
 from models.learn.settings import LearnSettings
+from models.learn.without import Without, columns_kept
 from models.rank.features import VERSION, feature_names
 from models.rank.score import Linear
 from models.rank.settings import RankSettings
@@ -85,7 +86,7 @@ class Learning:
     ) -> None:
         self.settings = settings
         self.names = feature_names(sources)
-        first = first_weights(self.names, rank)
+        first = self._first_weights = first_weights(self.names, rank)
         self.pending = Pending(settings.max_pending, settings.kept, len(self.names))
         self._joiner = Joiner(self.pending, settings, interest, items.index)
         competing: dict[str, None] = dict.fromkeys((settings.champion, *settings.challengers))
@@ -160,10 +161,11 @@ class Learning:
         if key == CHAMPION:
             self._heard_reign(value)
             return
+        self._admitted(scorer_of(key))
         name = self.ledger.apply(key, value)
         if name == EXAMINATION:
             self.examination.load(self.ledger.total(EXAMINATION))
-        elif name is not None:
+        elif name is not None and self._is_here(name):
             self._reload(name)
             if key.startswith(f"{BASE}/".encode()):
                 self.contests[name] = Sums()
@@ -180,6 +182,8 @@ class Learning:
         except msgspec.MsgspecError:
             self.ledger.n_foreign += 1
             return
+        if self._admitted(reign.estimator):
+            self._join(reign.estimator)
         if reign.estimator not in self.estimators:
             return
         heard, held = (reign.number, reign.estimator), (self._reigns, self.champion)
@@ -201,6 +205,64 @@ class Learning:
         self.contests[name] = Sums()
         self._serve_champion()
 
+    def try_without(self, name: str) -> None:
+        """Let a scorer that does without a player, by ``without.name_of``, compete, here and everywhere.
+
+        It starts from what the champion has learned, where that is a listwise scorer.
+        """
+        assert self._admitted(name), f"{name} names no scorer that does without a player"
+        champion = self.estimators[self.champion].parameters()
+        self._join(name)
+        alike = champion.keys() == self._first[name].keys()
+        self.estimators[name].load(champion if alike else self._first[name])
+        self._decided.append(self.ledger.rebase(name, self.estimators[name].parameters()))
+        self._reload(name)
+
+    def end_trial(self, name: str) -> None:
+        """Let such a scorer go, here and everywhere; not while it serves."""
+        if name != self.champion:
+            self._decided.append(self.ledger.end(name))
+            self._leave(name)
+
+    @property
+    def trials(self) -> list[str]:
+        """Scorers that do without a player, and do not serve."""
+        return [name for name in self.estimators if name != self.champion and self._kept(name) is not None]
+
+    def _kept(self, name: str) -> F32 | None:
+        return columns_kept(name, self.names)
+
+    def _admitted(self, name: str | None) -> bool:
+        """Whether it is a scorer that does without a player; the ledger keeps room for it."""
+        kept = None if name is None else self._kept(name)
+        if name is None or kept is None:
+            return False
+        if name not in self._first:
+            self._first[name] = self._without(name, kept).parameters()
+            self.ledger.admit(name, self._first[name])
+        return True
+
+    def _without(self, name: str, kept: F32) -> Without:
+        return Without(name, kept, self._first_weights, self.settings.rate, self.settings.l2)
+
+    def _is_here(self, name: str) -> bool:
+        """Whether the scorer takes part, now that its record was heard."""
+        if self._kept(name) is None or name == self.champion:
+            return True
+        (self._join if self.ledger.runs(name) else self._leave)(name)
+        return name in self.estimators
+
+    def _join(self, name: str) -> None:
+        kept = self._kept(name)
+        if kept is not None and name not in self.estimators:
+            self.estimators[name] = self._without(name, kept)
+            self.contests[name] = Sums()
+            self._reload(name)
+
+    def _leave(self, name: str) -> None:
+        for kept in (self.estimators, self.contests, self._weights):
+            kept.pop(name, None)
+
     def _reload(self, name: str) -> None:
         self.estimators[name].load(self.ledger.total(name))
         self._weights[name] = self.estimators[name].weights
@@ -212,8 +274,7 @@ class Learning:
 
     def _crown(self) -> list[Happening]:
         """Promote the challenger that is surely better by what this worker saw, the best of them."""
-        settings = self.settings.contest
-        better = [name for name, sums in self.contests.items() if sums.n and wins(sums, settings)]
+        better = [name for name, sums in self.contests.items() if sums.n and self._wins(name, sums)]
         if not better or not self.leads:
             return []
         best = max(better, key=lambda name: self.contests[name].total)
@@ -221,6 +282,10 @@ class Learning:
         gain = sums.total / sums.n
         self.promote(best)
         return [Happening("promotion", best, f"NDCG {gain:+.4f} on {sums.n:.0f} lists against {before}")]
+
+    def _wins(self, name: str, sums: Sums) -> bool:
+        contest = self.settings.contest
+        return wins(sums, contest, None if self._kept(name) is None else contest.margin_without)
 
     def _weighed(self, joined: Joined, partitions: np.ndarray) -> Groups:
         """With the chances of places; what came about elsewhere weighs less for users who see slates."""

@@ -27,6 +27,8 @@ class Entry(msgspec.Struct, array_like=True):
     epoch: int
     n_learned: int
     arrays: dict[str, bytes]
+    ended: bool = False
+    """Of a base: the scorer is no more, until another base follows."""
 
 
 class _Part(NamedTuple):
@@ -42,11 +44,27 @@ class Ledger:
         self._names = names
         self._base = {name: dict(base) for name, base in bases.items()}
         self._epoch = dict.fromkeys(bases, 0)
+        self._ended: set[str] = set()
         self._parts: dict[tuple[str, int], _Part] = {}
         """By scorer and partition; one of a later epoch waits for its base."""
         self._changed: set[tuple[str, int]] = set()
         self.n_foreign = 0
         """Records left out because they are of other features, or none at all."""
+
+    def admit(self, estimator: str, base: Parameters) -> None:
+        """Keep a scorer that may come and go; it is there once a base of it was written."""
+        if estimator not in self._base:
+            self._base[estimator], self._epoch[estimator] = dict(base), 0
+
+    def runs(self, estimator: str) -> bool:
+        """Whether a scorer that was admitted is there."""
+        return self._epoch.get(estimator, 0) > 0 and estimator not in self._ended
+
+    def end(self, estimator: str) -> tuple[bytes, bytes]:
+        """Let a scorer be no more; the record that tells all others."""
+        base = self._base[estimator]
+        self._start(estimator, self._epoch[estimator] + 1, base, ended=True)
+        return f"{BASE}/{estimator}".encode(), self._encoded(self._epoch[estimator], 0, base, ended=True)
 
     def total(self, estimator: str) -> Parameters:
         """Base and all parts."""
@@ -90,11 +108,11 @@ class Ledger:
         if read is None:
             self.n_foreign += 1
             return None
-        estimator, partition, (epoch, n_learned, arrays) = read
+        estimator, partition, (epoch, n_learned, arrays), ended = read
         if partition is None:
             if epoch <= self._epoch[estimator]:
                 return None
-            self._start(estimator, epoch, arrays)
+            self._start(estimator, epoch, arrays, ended=ended)
             return estimator
         place, now = (estimator, partition), self._epoch[estimator]
         if (epoch, n_learned) <= self._parts.get(place, _Part(now, 0, {}))[:2]:
@@ -109,8 +127,8 @@ class Ledger:
         parts = sorted((place, part) for place, part in self._parts.items() if place[0] == estimator)
         return [part for _, part in parts if part.epoch == epoch]
 
-    def _read(self, key: bytes, value: bytes) -> tuple[str, int | None, _Part] | None:
-        """Scorer, partition, none for a base, and content of a record, none where it is not of these scorers."""
+    def _read(self, key: bytes, value: bytes) -> tuple[str, int | None, _Part, bool] | None:
+        """Scorer, partition, none for a base, content, and whether it ends; none where it is not of these scorers."""
         try:
             estimator, partition = _place(key.decode())
             entry = msgspec.msgpack.decode(value, type=Entry)
@@ -122,18 +140,27 @@ class Ledger:
         shapes = {name: array.shape for name, array in arrays.items() if np.isfinite(array).all()}
         if shapes != {name: values.shape for name, values in self._base[estimator].items()}:
             return None
-        return estimator, partition, _Part(entry.epoch, entry.n_learned, arrays)
+        return estimator, partition, _Part(entry.epoch, entry.n_learned, arrays), entry.ended
 
-    def _start(self, estimator: str, epoch: int, base: Parameters) -> None:
+    def _start(self, estimator: str, epoch: int, base: Parameters, *, ended: bool = False) -> None:
         self._epoch[estimator], self._base[estimator] = epoch, dict(base)
+        (self._ended.add if ended else self._ended.discard)(estimator)
         self._parts = {
             place: part for place, part in self._parts.items() if place[0] != estimator or part.epoch >= epoch
         }
         self._changed = {place for place in self._changed if place[0] != estimator}
 
-    def _encoded(self, epoch: int, n_learned: int, parameters: Parameters) -> bytes:
+    def _encoded(self, epoch: int, n_learned: int, parameters: Parameters, *, ended: bool = False) -> bytes:
         arrays = {name: np.asarray(values, "<f8").tobytes() for name, values in parameters.items()}
-        return msgspec.msgpack.encode(Entry(self._names, VERSION, epoch, n_learned, arrays))
+        return msgspec.msgpack.encode(Entry(self._names, VERSION, epoch, n_learned, arrays, ended))
+
+
+def scorer_of(key: bytes) -> str | None:
+    """Whose record it is, none where it is of no scorer."""
+    try:
+        return _place(key.decode())[0]
+    except ValueError:
+        return None
 
 
 def _place(key: str) -> tuple[str, int | None]:

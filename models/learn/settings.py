@@ -48,6 +48,10 @@ class ContestSettings(BaseModel):
         0.05, gt=0.0, lt=1.0, description="chance that a challenger no better ever takes over"
     )
     margin: float = Field(0.001, ge=0.0, description="NDCG by which a challenger must surely be better")
+    margin_without: float = Field(
+        0.0,
+        description="the same for a scorer without a source or signal; below 0 is what dropping it may lose",
+    )
     k: int = Field(20, ge=1, le=1_000, description="places that count")
 
 

@@ -1,8 +1,10 @@
 """Settings of the value of data."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from models.value.selection_settings import SelectionSettings
 
 
 class ValueSettings(BaseModel):
@@ -19,4 +21,10 @@ class ValueSettings(BaseModel):
         0.5, description="share of the lists that are learned with some sources of data hidden, drawn evenly"
     )
     seed: int = Field(1, ge=0, description="of what is hidden")
+    act: Literal["off", "propose", "apply"] = Field(
+        "propose",
+        description="what becomes of a source or signal that is worth nothing: it is not told of, it is told of on "
+        "`audit.log` and where it harms on `alerts`, or a challenger that does without it competes as well",
+    )
+    selection: SelectionSettings = SelectionSettings()
     report_s: float = Field(10.0, gt=0.0, description="seconds between two reports to `metrics.value`")

@@ -174,7 +174,12 @@ def _alert(alert: "Alert") -> "Text":
     result = alert.result
     text = _styled(f"{_time(alert.window_start_ms)}  ", "dim")
     text.append(f"{alert.before} to {result.status}", style=STYLES[result.status])
-    return text.append(f"  {alert.source} {_name(result)}: {_said(result)}", style="default")
+    text.append(f"  {alert.source} {_name(result)}: {_said(result)}", style="default")
+    if (action := alert.action) is not None:
+        until = "" if action.until_ms is None else f" to {_time(action.until_ms)}"
+        text.append(f"; {action.state}: {action.kind} {action.field}".rstrip(), style="bold")
+        text.append(f" from {_time(action.since_ms)}{until}")
+    return text
 
 
 def _name(result: "CheckResult") -> str:

@@ -269,7 +269,8 @@ def _lineage(settings: Settings, there: Mapping[str, Described], told: _Told) ->
     """Rillet's own processes where its topics are; its workers' consumer group is what those processes are."""
     app_id = settings.worker.app_id
     reads = {group: {name for name, _ in told.reads(group)} for group in told.states if group != app_id}
-    return Lineage([*of_rillet(app_id), *of_groups(reads, there)], there)
+    own = of_rillet(app_id, settings.path().clean)
+    return Lineage([*own, *of_groups(reads, there)], there)
 
 
 def _newest(

@@ -30,6 +30,7 @@ _VERSIONS: Final = {
     "DatasetTypeDatasetFacet": "1-0-1",
     "JobTypeJobFacet": "2-0-4",
     "DocumentationJobFacet": "1-1-0",
+    "SourceCodeJobFacet": "1-0-1",
 }
 
 Event = dict[str, Any]
@@ -130,10 +131,13 @@ def _metrics(asset: Asset, moment: str) -> Event:
 
 
 def _of_job(process: Process) -> Event:
-    return {
+    facets = {
         "jobType": _facet("JobTypeJobFacet", processingType="STREAMING", integration="KAFKA", jobType="JOB"),
         "documentation": _facet("DocumentationJobFacet", description=process.description),
     }
+    if process.recipe:
+        facets["sourceCode"] = _facet("SourceCodeJobFacet", language="recipe", sourceCode=process.recipe)
+    return facets
 
 
 def _facet(facet: str, /, **content: Any) -> Event:

@@ -245,7 +245,12 @@ def test_a_contract_keeps_its_id(foreign: str, tmp_path: Path) -> None:
     assert ids[0] == ids[1]
 
 
-def test_events_are_what_the_classes_of_openlineage_write(foreign: str) -> None:
+def test_events_are_what_the_classes_of_openlineage_write(
+    foreign: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = "[{do: normalise, fields: [category], sources: [events.browse]}]"
+    (tmp_path / "recipe.yaml").write_text(f"{{version: '7', steps: {steps}}}")
+    monkeypatch.setenv("RILLET_CLEAN__RECIPE", str(tmp_path / "recipe.yaml"))
     written = list(events(look(load())))
     assert {each["schemaURL"].rpartition("/")[2] for each in written} == {"DatasetEvent", "JobEvent"}
     for event in written:

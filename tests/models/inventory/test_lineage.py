@@ -1,3 +1,4 @@
+from models.clean.recipe import recipe
 from models.inventory.lineage import Lineage, Process, of_groups, of_rillet
 from schemas import topics
 
@@ -19,6 +20,22 @@ def test_what_shoppers_do_reaches_all_recommendations_and_what_is_measured_none(
     assert lineage.reaches(topics.QUALITY) == []
     assert lineage.upstream(topics.TRENDING) == [topics.ITEMS, topics.PROMOTIONS, topics.INTERACTIONS]
     assert "shop-interest-changelog" in lineage.downstream(topics.BROWSE)
+
+
+def test_a_recipe_is_a_process_between_the_sources_it_names_and_what_learns():
+    step = {"do": "scale", "field": "price", "factor": 0.01, "sources": [topics.BROWSE]}
+    declared = recipe(
+        {"version": "3", "steps": [step, {"do": "merge", "within_s": 2, "sources": [topics.SEARCH]}]}
+    )
+    clean = of_rillet("shop", declared)[0]
+    assert (clean.name, clean.reads) == ("clean", (topics.BROWSE, topics.SEARCH))
+    assert topics.INTERACTIONS in clean.writes
+    assert clean.recipe.splitlines() == [
+        declared.label,
+        "1. scale price: events.browse",
+        "2. merge: events.search",
+    ]
+    assert of_rillet("shop", recipe({"version": "3", "steps": []})) == of_rillet("shop")
 
 
 def test_a_circle_ends_and_nothing_is_its_own_source():

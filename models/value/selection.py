@@ -1,0 +1,100 @@
+"""Which sources and signals are worth nothing, or less, by what the windows of ``metrics.value`` tell together.
+
+It proposes. What is dropped is decided by a contest: a challenger that does without must surely be better.
+"""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from models.value.report import combined
+from models.value.selection_settings import SelectionSettings
+from schemas.value import ValueReport
+
+METRIC: Final = "ndcg"
+Z: Final = 1.96
+"""Standard errors on both sides of an interval of 95%."""
+
+
+class Finding(NamedTuple):
+    """A player that is not worth having, and the evidence."""
+
+    of: str
+    player: str
+    value: float
+    error: float
+    """Standard error."""
+    n: int
+    """Lists."""
+    since_ms: int
+    until_ms: int
+
+    @property
+    def high(self) -> float:
+        """End of the interval."""
+        return self.value + Z * self.error
+
+    @property
+    def harms(self) -> bool:
+        """Whether it is surely worth less than nothing."""
+        return self.high < 0.0
+
+    def told(self) -> str:
+        """In words."""
+        return (
+            f"NDCG {self.value:+.5f} ± {Z * self.error:.5f} on {self.n} lists "
+            f"from {self.since_ms} to {self.until_ms} ms"
+        )
+
+
+class Selection:
+    """Follows the reports of all workers. Bounded: the newest ``windows`` of each game."""
+
+    def __init__(self, settings: SelectionSettings) -> None:
+        self._settings = settings
+        self._reports: dict[str, deque[ValueReport]] = {}
+
+    def add(self, report: ValueReport) -> None:
+        """Take a window of a worker."""
+        self._reports.setdefault(report.of, deque(maxlen=self._settings.windows)).append(report)
+
+    def findings(self) -> list[Finding]:
+        """Of all games, the least valuable first, ties by name; none before enough was seen."""
+        found = [each for of in sorted(self._reports) for each in self._of(of)]
+        return sorted(found, key=lambda each: (each.value, each.of, each.player))
+
+    def _of(self, of: str) -> list[Finding]:
+        reports, settings = self._reports[of], self._settings
+        whole = combined(reports) if len(reports) >= settings.min_windows else None
+        if whole is None or whole.n < settings.min_lists:
+            return []
+        span = whole.n, whole.window_start_ms, whole.window_end_ms
+        values = (each for each in whole.values if each.metric == METRIC)
+        found = [Finding(of, each.player, each.value, each.value_error, *span) for each in values]
+        return [each for each in found if each.error > 0.0 and each.high <= settings.worth]
+
+
+class Decided(NamedTuple):
+    """What is new: findings to tell of, and those that hold no more."""
+
+    new: list[Finding]
+    over: list[Finding]
+
+
+class Told:
+    """Findings that were told of, so that each is once; and again when what seemed worthless turns out to harm."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], Finding] = {}
+
+    def decide(self, findings: list[Finding]) -> Decided:
+        """Compare with what was told before."""
+        now = {(each.of, each.player): each for each in findings}
+        new = [
+            each
+            for place, each in now.items()
+            if place not in self._told or each.harms > self._told[place].harms
+        ]
+        over = [each for place, each in self._told.items() if place not in now]
+        told = {place: each for place, each in self._told.items() if place in now}
+        self._told = told | {(each.of, each.player): each for each in new}
+        return Decided(new, over)
