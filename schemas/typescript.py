@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from schemas import api, shapes
+from schemas import api, figures, shapes
 from schemas.explain import Explanation
 
 Schema = Mapping[str, Any]
@@ -33,8 +33,9 @@ def module() -> str:
 
 
 def _structs() -> Sequence[type[Struct]]:
-    of_the_api = [each for each in vars(api).values() if isclass(each) and issubclass(each, Struct)]
-    return [*shapes.structs(), Explanation, *(each for each in of_the_api if each is not Struct)]
+    of_the_api = {**vars(figures), **vars(api)}.values()
+    found = (each for each in of_the_api if isclass(each) and issubclass(each, Struct) and each is not Struct)
+    return [*shapes.structs(), Explanation, *found]
 
 
 def _declaration(name: str, schema: Schema) -> str:

@@ -22,6 +22,7 @@ from streams import kafka_admin
 from streams.api.answers import json
 from streams.api.catalogue import Catalogue
 from streams.api.dead_letters import Refused
+from streams.api.figures import Overview
 from streams.api.gate import Gate, strangers
 from streams.api.live import Hub
 from streams.api.openapi import document
@@ -102,6 +103,7 @@ class Api:
             *Reports(store).operations(),
             *Refused(store, settings.kafka).operations(),
             *self._standing.operations(),
+            *Overview(self._workers).operations(),
         ]
 
     def document(self) -> dict[str, object]:

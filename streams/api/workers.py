@@ -59,6 +59,15 @@ class Workers:
         """Every worker as it answers now."""
         return list(await asyncio.gather(*(self._stands(each) for each in await self._known())))
 
+    async def texts(self, path: str) -> dict[str, str]:
+        """What every worker answers there, by its address; nothing of one that does not."""
+        known = await self._known()
+        answers = await asyncio.gather(*(self._request("GET", f"{each}{path}") for each in known))
+        return {
+            address: body.decode(errors="replace") if status == 200 else ""
+            for address, (status, body) in zip(known, answers, strict=True)
+        }
+
     async def _ask(self, method: str, path: str, user: str, **how: Any) -> bytes:
         partition = partition_of(user.encode(), self._partitions)
         known = await self._known()

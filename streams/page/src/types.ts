@@ -315,6 +315,13 @@ export interface FieldQuality {
   validity?: number | null;
 }
 
+/** As they are at `time_ms`. Counters count from the start of each process; of the API those at 0 are left out. */
+export interface Figures {
+  time_ms: number;
+  workers: WorkerFigures[];
+  api: Sample[];
+}
+
 /** `missing` is what keeps it from being ready. */
 export interface Health {
   status: string;
@@ -656,6 +663,13 @@ export interface RunningPromotion {
   active?: boolean;
 }
 
+/** One sample as Prometheus has it. */
+export interface Sample {
+  name: string;
+  labels: Record<string, string>;
+  value: number;
+}
+
 /** What one source says of an item: its place there, its score there, and that as a share of the best score. `because` is the user's own item that brought it, `event` what the user last did with that. The contributions are those of all features of the source; null where the item was left out before it was scored. */
 export interface Says {
   source: string;
@@ -900,6 +914,12 @@ export interface Wishlist {
   item_id: string;
   slate_id?: string | null;
   position?: number | null;
+}
+
+/** Of one worker; none when it does not answer. */
+export interface WorkerFigures {
+  address: string;
+  samples: Sample[];
 }
 
 /** A worker as it answers now. */
