@@ -48,6 +48,11 @@ class Acknowledger:
         self._n_open = 0
 
     @property
+    def n_open(self) -> int:
+        """Fetches handed over and not acknowledged."""
+        return self._n_open
+
+    @property
     def is_idle(self) -> bool:
         """Whether everything handed over is acknowledged."""
         return self._n_open == 0

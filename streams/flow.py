@@ -20,8 +20,8 @@ A fetch is acknowledged when all it caused is on the broker; only then may its o
 
 import asyncio
 import logging
-import time
 import os
+import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -87,9 +87,9 @@ class Flow:
         self.path = Path(settings.path())
         self.path.sanctions = Sanctions(settings.quality.actions)
         self._recipe = self.path.cleaner.label
+        self.tracing = tracing(os.environ, settings.worker.app_id, settings.worker.id)
         self.outbox = Outbox(settings.kafka.client_conf())
         partitions = settings.topics.partitions
-        self.tracing = tracing(os.environ, settings.worker.app_id, settings.worker.id)
         self.interest = StateTable(
             self.app, "interest", partitions, is_older=state_is_older, on_failure=crash
         )
@@ -361,6 +361,8 @@ class Flow:
     def refresh_gauges(self) -> None:
         """Bring the gauges that are read, not counted, up to date."""
         metrics.READY.set(not self.missing())
+        metrics.RECOVERING.set(not self.app.tables.actives_ready)
+        metrics.UNACKNOWLEDGED.set(self.acknowledger.n_open)
         metrics.OUTBOX.set(len(self.outbox))
         metrics.ITEMS.set(len(self.path.knowledge.vocabularies.items))
         metrics.BUILD.labels(version("rillet"), self.path.model).set(1)
@@ -374,6 +376,7 @@ class Flow:
         for source in self.path.knowledge.sources:
             metrics.SOURCE_BYTES.labels(source.name).set(source.size_bytes)
         metrics.watch_offsets(self.app.consumer, topics.BEHAVIOUR)
+        metrics.watch_room(self.settings.worker.state_dir, self.app.conf.tabledir)
 
     def drain(self) -> None:
         """The worker was told to stop: it is not ready any more."""
@@ -384,6 +387,7 @@ class Flow:
         for follower in self.followers:
             follower.stop()
         left = self.outbox.close()
+        self.tracing.close()
         if left:
             log.warning("undelivered records=%d: their events are processed again at the next start", left)
 
@@ -401,7 +405,6 @@ class Flow:
     async def _supervised(self, work: Any) -> None:
         try:
             await work
-        self.tracing.close()
         except asyncio.CancelledError:
             raise
         except BaseException as error:

@@ -1,12 +1,17 @@
 """Liveness, readiness, metrics and explanations over HTTP, on loopback unless told otherwise."""
 
+import socket
 import time
 from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from streams.explain.answer import Answer
+from streams.errors import SettingsError
+from streams.explain.answer import Answer, Answerer, refusal
+
+JSON: Final = "application/json"
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Health:
@@ -57,7 +62,41 @@ class Health:
         self._refresh()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def _explained(self, request: web.Request) -> web.Response:
-        assert self._explain is not None, "there is no route without it"
-        status, body = self._explain(request.query.get("user", ""), request.query.get("item"))
-        return web.Response(status=status, body=body, content_type="application/json")
+
+def _told(answer: Callable[[Mapping[str, str]], Answer]) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        return _sent(answer(request.query))
+
+    return handle
+
+
+def _judged(answer: Callable[[bytes], Answer]) -> Handler:
+    """Bodies are JSON and say so: a page of another site cannot send that unasked."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.content_type != JSON:
+            return _sent(refusal(415, "The body is not declared as JSON.", f"Send Content-Type: {JSON}."))
+        return _sent(answer(await request.read()))
+
+    return handle
+
+
+def _sent(answer: Answer) -> web.Response:
+    return web.Response(status=answer.status, body=answer.body, content_type=JSON)
+
+
+def check_address(host: str, port: int, section: str) -> None:
+    """Whether something can listen there; ``section`` of the settings names the address.
+
+    Raises:
+        SettingsError: nothing can.
+    """
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise SettingsError(
+            f"Nothing can listen on {host}:{port}: {error.strerror}.",
+            fix=f"Set {section}.web_port (RILLET_{section.upper()}__WEB_PORT) to a free port, 0 for any; two "
+            f"{section}s on one host need different ones.",
+        ) from error

@@ -1,8 +1,12 @@
 """Every Prometheus metric of the worker, declared in one place. Labels have few values: never a user, never an item."""
 
+import os
+import shutil
 import time
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from faust.types import TP
@@ -61,8 +65,26 @@ GUARDED = Counter("rillet_offset_guard_total", "Times the offset guard sought a 
 LOST = Counter(
     "rillet_lost_records_total", "Records that retention deleted before they were read.", ["topic"]
 )
+CONNECT_RECORDS = Counter(
+    "rillet_connect_records_total",
+    "Records of a connected topic, by outcome: carried, left_out, refused.",
+    ["topic", "outcome"],
+)
+CONNECT_SENT = Counter("rillet_connect_sent_total", "Records made of a connected topic, delivered.", ["topic"])
+CONNECT_LAG = Gauge("rillet_connect_lag_records", "Records of a connected topic not yet carried.", ["topic"])
 OUTBOX = Gauge("rillet_outbox_records", "Records not yet on the broker.")
 READY = Gauge("rillet_ready", "1 when partitions are assigned, tables recovered and knowledge caught up.")
+RECOVERING = Gauge("rillet_recovering", "1 while tables are brought up to their changelogs.")
+UNACKNOWLEDGED = Gauge(
+    "rillet_unacknowledged_fetches", "Fetches taken whose effects are not all on the broker."
+)
+TABLE_BYTES = Gauge("rillet_table_bytes", "Files of a table on disk, of the partitions held.", ["table"])
+DISK_FREE = Gauge("rillet_state_disk_free_bytes", "Room left where the state lies.")
+DISK_SIZE = Gauge("rillet_state_disk_size_bytes", "Size of the disk where the state lies.")
+MEMORY_LIMIT = Gauge(
+    "rillet_memory_limit_bytes",
+    "Memory that the process may use: its control group's limit, else the machine's memory.",
+)
 ITEMS = Gauge("rillet_items", "Items known.")
 SOURCE_BYTES = Gauge("rillet_source_bytes", "Memory held by a retrieval source.", ["source"])
 STATE_BYTES = Histogram(
@@ -211,3 +233,34 @@ def watch_offsets(consumer: Any, topics: Iterable[str]) -> None:
             highwater = consumer.highwater(TP(topic, partition)) or 0
             COMMITTED.labels(topic, partition).set(committed)
             LAG.labels(topic, partition).set(max(0, highwater - committed))
+
+
+def watch_room(state_dir: Path, table_dir: Path) -> None:
+    """Set what the tables take on disk, and what room there is on it and in memory."""
+    disk = shutil.disk_usage(state_dir)
+    DISK_FREE.set(disk.free)
+    DISK_SIZE.set(disk.total)
+    MEMORY_LIMIT.set(memory_limit_bytes())
+    TABLE_BYTES.clear()
+    for table, size_bytes in table_sizes(table_dir).items():
+        TABLE_BYTES.labels(table).set(size_bytes)
+
+
+def table_sizes(table_dir: Path) -> Tally[str]:
+    """Bytes by table of the files of all its partitions; RocksDB may remove some meanwhile."""
+    sizes: Tally[str] = Tally()
+    for folder, _, names in os.walk(table_dir):
+        table = Path(folder).name.rpartition("-")[0]
+        for name in names:
+            with suppress(FileNotFoundError):
+                sizes[table] += os.stat(os.path.join(folder, name)).st_size
+    return sizes
+
+
+def memory_limit_bytes(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Of the control group (version 2), or the machine's memory where there is no limit."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(int(limit.read_text()), machine)
+    except (OSError, ValueError):  # no such group, or "max"
+        return machine

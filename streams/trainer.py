@@ -37,6 +37,7 @@ from models.retrieve.contract import I32, Interactions
 from models.retrieve.settings import RetrieveSettings
 from schemas import topics
 from schemas.snapshots import EMBEDDING, About, Announced, Manifest, NextOffset, Promoted
+from streams import trainer_metrics as metrics
 from streams.engine.outbox import Outbox
 from streams.follow import FollowedRecord, Follower
 from streams.settings import Settings
@@ -104,8 +105,8 @@ class Trainer:
         self.store = SnapshotStore(settings.snapshots)
         self.versions = Versions(EMBEDDING)
         self._ingest_catalog = IngestCatalog(settings.ingest)
-        self._titles = TitleEncoding(encoder, self._describe, n_items) if encoder else None
         self._cleaner = Cleaner(settings.path().clean, self.knowledge)
+        self._titles = TitleEncoding(encoder, self._describe, n_items) if encoder else None
         self._encoding: asyncio.Task[None] | None = None
         self._n_unfit_told = 0
         self._next: dict[tuple[str, int], int] = {}
@@ -115,6 +116,7 @@ class Trainer:
         """What serves, and what this trainer had promoted before it."""
         self._parent: str | None = None
         self._told_at = 0
+        self._is_ready = False
         self._followers: list[Follower] = []
 
     async def run(self) -> None:
@@ -133,6 +135,19 @@ class Trainer:
                 await asyncio.to_thread(follower.stop)
             outbox.close()
 
+    def missing(self) -> list[str]:
+        """What keeps this trainer from learning."""
+        return [] if self._is_ready else ["versions and catalogue read"]
+
+    def refresh_gauges(self) -> None:
+        """Bring the gauges that are read, not counted, up to date."""
+        metrics.READY.set(self._is_ready)
+        metrics.EXAMPLES.set(self.learner.n_examples)
+        metrics.KEPT.set(self.learner.n_kept)
+        metrics.HELD.set(self.learner.size_bytes)
+        metrics.LOSS.set(self.learner.loss)
+        metrics.place(self._next.copy())
+
     async def _start(self) -> None:
         await self._follow([topics.VERSIONS], self._hear_versions).caught_up
         await self._resume()
@@ -142,6 +157,7 @@ class Trainer:
             self._encoding.add_done_callback(self._ended)
             await self._titles.done()
         self._follow([topics.INTERACTIONS], self._learn, self._next)
+        self._is_ready = True
         log.info("trainer_started examples=%d from=%s", self.learner.n_examples, self._parent)
 
     def _follow(
@@ -224,6 +240,7 @@ class Trainer:
         try:
             await self.tell(outbox)
         except StoreUnreachableError as error:
+            metrics.SNAPSHOTS.labels("delayed").inc()
             log.error("snapshot_delayed retry_s=%g: %s", self._settings.embed.snapshot_s, error)
 
     async def tell(self, outbox: Outbox) -> Manifest:
@@ -237,10 +254,13 @@ class Trainer:
         if gains is not None:
             gained = {"gain_mrr": gains.total / max(gains.n, 1.0), "n_judged": gains.n}
             about = msgspec.structs.replace(about, metrics={**about.metrics, **gained})
+            metrics.GAIN.set(gained["gain_mrr"])
+            metrics.JUDGED.set(gains.n)
         manifest = await asyncio.to_thread(self.store.write, model, about, trainer)
         self._parent = manifest.version
         await self._announce(outbox, await asyncio.to_thread(self.store.announcement, manifest.version))
         self._told_at = n_examples
+        metrics.SNAPSHOT_TIME.set_to_current_time()
         await self._decide(outbox, manifest.version, candidate, should_promote(gains, GateSettings()))
         await self._prune(outbox)
         return manifest
@@ -248,14 +268,17 @@ class Trainer:
     async def _decide(self, outbox: Outbox, version: str, candidate: Inference, decision: Decision) -> None:
         """Let the new version serve, or what serves go on, or what served before come back."""
         if self.versions.is_pinned:
+            metrics.SNAPSHOTS.labels("waits").inc()
             log.info("snapshot_waits version=%s: another one is pinned", version)
         elif decision.yes:
             promoted = self.versions.promotion(
                 version, actor=ACTOR, detail=decision.reason, time_ms=_now_ms()
             )
             await self._promote(outbox, promoted, "promotion")
+            metrics.SNAPSHOTS.labels("promoted").inc()
             self._before, self._serving = self._serving, (version, candidate)
         else:
+            metrics.SNAPSHOTS.labels("held_back").inc()
             log.warning("snapshot_held_back version=%s: %s", version, decision.reason)
             await self._roll_back(outbox)
 

@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -18,21 +17,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import faust
-from confluent_kafka import KafkaException
 
 from models.path import warm_up
-from streams import kafka_admin
-from streams.broker import ping
 from streams.broker_log import BrokerLog
-from streams.errors import BrokerUnreachableError, RilletError, SettingsError
+from streams.broker_wait import wait_for_broker
+from streams.errors import RilletError, SettingsError
 from streams.flow import Flow
-from streams.health import Health
-from streams.settings import Settings, WorkerSettings
+from streams.health import Health, check_address
+from streams.settings import Settings
 
 log = logging.getLogger("rillet")
 
 EX_SOFTWARE: Final = 70
-RETRY_S: Final = 5.0
 STOP_TIMEOUT_S: Final = 30.0
 
 GC_THRESHOLD: Final = (100_000, 20, 1_000)
@@ -47,7 +43,7 @@ def run(settings: Settings) -> int:
     logging.getLogger("aiokafka").setLevel(logging.ERROR)
     for handler in logging.getLogger().handlers:
         handler.addFilter(BrokerLog(settings.kafka.bootstrap_servers))
-    _check_address(settings.worker)
+    check_address(settings.worker.web_host, settings.worker.web_port, "worker")
     _check_state_dir(settings.worker.state_dir)
     started = time.monotonic()
     warm_up(settings.path())
@@ -107,18 +103,6 @@ class TimedWorker(faust.Worker):  # type: ignore[misc]
         await self._on_end()
 
 
-def _check_address(worker: WorkerSettings) -> None:
-    try:
-        with socket.create_server((worker.web_host, worker.web_port)):
-            pass
-    except OSError as error:
-        raise SettingsError(
-            f"Nothing can listen on {worker.web_host}:{worker.web_port}: {error.strerror}.",
-            fix="Set worker.web_port (RILLET_WORKER__WEB_PORT) to a free port, 0 for any; two workers on one "
-            "host need different ones.",
-        ) from error
-
-
 def _check_state_dir(path: Path) -> None:
     probe = path / f".probe-{uuid.uuid4().hex}"
     try:
@@ -130,20 +114,6 @@ def _check_state_dir(path: Path) -> None:
             f"Nothing can be written to the state directory {path}: {error.strerror}.",
             fix="Make it writable, make room there, or name another with worker.datadir (RILLET_DATADIR).",
         ) from error
-
-
-def wait_for_broker(settings: Settings) -> None:
-    """Return when the broker answers and the topics are there."""
-    while True:
-        try:
-            ping(settings.kafka.client_conf(), timeout_s=RETRY_S)
-            kafka_admin.ensure(settings)
-            return
-        except (BrokerUnreachableError, KafkaException) as error:
-            log.warning(
-                "broker_away address=%s retry_s=%g: %s", settings.kafka.bootstrap_servers, RETRY_S, error
-            )
-            time.sleep(RETRY_S)
 
 
 def _crash(error: BaseException) -> None:

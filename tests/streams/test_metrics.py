@@ -67,3 +67,26 @@ def test_lag_is_what_lies_between_commit_and_end_of_the_partitions_that_are_ours
     metrics.watch_offsets(Consumer({TP("t", 1): (3, 3)}), ["t"])
     assert series("rillet_lag_records") == {("t", "1"): 0}
     assert series("rillet_committed_offset") == {("t", "1"): 3}
+
+
+def test_tables_are_measured_by_the_files_of_their_partitions(tmp_path: Path) -> None:
+    for name, size in (("interest-0.db", 5), ("interest-1.db", 7), ("quality-0.db", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "000004.sst").write_bytes(b"x" * size)
+    assert metrics.table_sizes(tmp_path) == {"interest": 12, "quality": 2}
+    assert metrics.table_sizes(tmp_path / "none") == {}
+
+
+def test_the_memory_limit_is_the_group_s_or_the_machine_s(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    machine = metrics.memory_limit_bytes(limit)  # there is no such file
+    limit.write_text("max\n")
+    assert metrics.memory_limit_bytes(limit) == machine > 2**28
+    limit.write_text("104857600\n")
+    assert metrics.memory_limit_bytes(limit) == 104_857_600
+
+
+def test_the_room_left_is_that_of_the_disk_of_the_state(tmp_path: Path) -> None:
+    metrics.watch_room(tmp_path, tmp_path / "tables")
+    free, size = (metrics.DISK_FREE._value.get(), metrics.DISK_SIZE._value.get())
+    assert 0 < free <= size

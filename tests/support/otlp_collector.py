@@ -22,7 +22,7 @@ def collector() -> Iterator[Collector]:
     """Listens on a free port of this machine."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             request = ExportTraceServiceRequest.FromString(
                 self.rfile.read(int(self.headers["Content-Length"]))
             )
