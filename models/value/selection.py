@@ -63,14 +63,19 @@ class Selection:
         return sorted(found, key=lambda each: (each.value, each.of, each.player))
 
     def _of(self, of: str) -> list[Finding]:
-        reports, settings = self._reports[of], self._settings
-        whole = combined(reports) if len(reports) >= settings.min_windows else None
-        if whole is None or whole.n < settings.min_lists:
-            return []
-        span = whole.n, whole.window_start_ms, whole.window_end_ms
-        values = (each for each in whole.values if each.metric == METRIC)
-        found = [Finding(of, each.player, each.value, each.value_error, *span) for each in values]
-        return [each for each in found if each.error > 0.0 and each.high <= settings.worth]
+        reports = self._reports[of]
+        whole = combined(reports) if len(reports) >= self._settings.min_windows else None
+        return [] if whole is None else not_worth_having(whole, self._settings)
+
+
+def not_worth_having(whole: ValueReport, settings: SelectionSettings) -> list[Finding]:
+    """Of one report, in its order; none of too few lists. What there is nothing of is left out."""
+    if whole.n < settings.min_lists:
+        return []
+    span = whole.n, whole.window_start_ms, whole.window_end_ms
+    values = (each for each in whole.values if each.metric == METRIC)
+    found = [Finding(whole.of, each.player, each.value, each.value_error, *span) for each in values]
+    return [each for each in found if each.error > 0.0 and each.high <= settings.worth]
 
 
 class Decided(NamedTuple):

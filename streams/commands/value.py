@@ -8,7 +8,7 @@ import typer
 from streams.commands.dead_letter import UNITS_S
 from streams.commands.options import Config, Json, example, new_app, note, print_json
 from streams.commands.since import Since, start_of
-from streams.errors import InputError
+from streams.errors import FOUND, InputError
 
 if TYPE_CHECKING:
     from models.value.weaker import Marginal
@@ -30,6 +30,7 @@ SHOWN_POINTS = 10
         "rillet value events.csv.gz --anew --json > value.json",
         "rillet value events.csv.gz --late browse=1m,1h,1d --volume 0.5,0.1",
         "rillet value events.csv.gz --points users",
+        "rillet value --by signal --since 1d --propose",
     )
 )
 def value(
@@ -67,6 +68,10 @@ def value(
     batch: Annotated[
         int, typer.Option(min=1, max=1_000, help="Events of different users that are learned together.")
     ] = 8,
+    propose: Annotated[
+        bool,
+        typer.Option("--propose", help="Only what is worth nothing, or harms. Exit code 1 where any is."),
+    ] = False,
     since: Since = "1h",
     by: Annotated[str, typer.Option(help="source of data, or signal made of them.")] = "source",
     metric: Annotated[str, typer.Option(help="ndcg, hit_rate or mrr.")] = "ndcg",
@@ -102,6 +107,9 @@ def value(
         found, apart = _of_log(
             by, file, mapping, config, overrides or [], asked, at=(from_share or 0.0, batch)
         )
+    if propose:
+        _propose(found, config, overrides or [], as_json=as_json)
+        return
     if as_json:
         import msgspec
 
@@ -117,6 +125,23 @@ def value(
     for beside in (value_tables.weaker(apart, metric, found.k), value_tables.costs(found, metric)):
         if beside:
             console.print(beside)
+
+
+def _propose(found: "ValueReport", config: Any, overrides: list[str], *, as_json: bool) -> None:
+    """Say what is not worth having, by the settings of the selection."""
+    from models.value.selection import not_worth_having
+    from streams.evaluation import settings_of
+
+    settings = settings_of(config, overrides)[0].value.selection
+    proposed = not_worth_having(found, settings)
+    if as_json:
+        print_json([{**each._asdict(), "harms": each.harms} for each in proposed])
+    for each in () if as_json else proposed:
+        print(f"{each.player} {'harms' if each.harms else 'is worth nothing'}: {each.told()}")
+    if proposed:
+        raise typer.Exit(FOUND)
+    too_few = f"; it takes {settings.min_lists:,}" if found.n < settings.min_lists else ""
+    note(f"No {found.of} is surely worth less than {settings.worth:g}, by {found.n:,} lists{too_few}.")
 
 
 def _show_points(

@@ -17,7 +17,8 @@ from models.quality.profile import Profile
 from models.quality.report import report
 from models.quality.sketch import N_NUMBER_BINS, add_numbers
 from schemas import topics
-from schemas.checks import Alert, CheckReport, Status
+from schemas.audit import AuditEntry
+from schemas.checks import Action, Alert, CheckReport, Status
 from streams import errors
 from streams.cli import run
 from streams.engine.outbox import Outbox
@@ -135,6 +136,19 @@ def test_windows_of_all_partitions_are_judged_and_a_change_of_status_is_an_alert
     }
 
 
+def test_what_is_done_about_it_is_told_with_the_alert_and_on_the_audit_log(judged: Settings) -> None:
+    since_ms = 25 * MINUTE_MS  # the first window in cents
+    _, alerts = told(judged)
+    blank = Action(kind="blank", field="price", state="done", since_ms=since_ms, until_ms=None)
+    assert {alert.action for alert in alerts} == {blank}
+    values = (m.value() for m in read_all(judged.kafka.bootstrap_servers, topics.AUDIT))
+    entries = [msgspec.json.decode(value, type=AuditEntry) for value in values]
+    assert {(each.actor, each.action, each.subject) for each in entries} == {
+        ("quality monitor", "blank", "events.browse/price")
+    }
+    assert all(f"events from {since_ms} ms on" in each.detail for each in entries)
+
+
 def test_who_takes_over_tells_nothing_twice(judged: Settings) -> None:
     before = told(judged)
 
@@ -164,7 +178,9 @@ def test_the_command_shows_what_fails_why_and_since_when(
     assert run(["quality", "explain", "drift", "price", "--since", "beginning"]) == errors.OK
     assert "PSI" in capsys.readouterr().out
     assert run(["quality", "watch", "--since", "beginning", "--limit", "1"]) == errors.OK
-    assert "pass to fail" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "pass to fail" in out
+    assert "done: blank price from" in out
     assert run(["quality", "explain", "nothing", "--since", "beginning"]) == errors.USAGE
     assert "has a check 'nothing'" in capsys.readouterr().err
 
