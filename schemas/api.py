@@ -75,6 +75,9 @@ class ItemsQuery(Struct, frozen=True, kw_only=True):
     """Which items."""
 
     prefix: Annotated[str, Meta(max_length=256, description="only ids that begin so")] = ""
+    item: Annotated[
+        list[Id], Meta(max_length=100, description="only these, all on one page; may be repeated")
+    ] = []
     limit: Limit = 50
     cursor: Cursor | None = None
 

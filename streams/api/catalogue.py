@@ -134,7 +134,14 @@ class Catalogue:
 
     async def items(self, _: web.Request, query: ItemsQuery) -> web.StreamResponse:
         """A page of the catalogue."""
+        if query.item:
+            return page(self._named(query.item), len(query.item))
         return page(self._items(query), query.limit)
+
+    def _named(self, items: list[str]) -> Iterator[tuple[str, bytes]]:
+        for key in dict.fromkeys(item.encode() for item in items):
+            if (held := self._store.get(topics.ITEMS, key)) is not None:
+                yield cursor(key), held.body
 
     def _items(self, query: ItemsQuery) -> Iterator[tuple[str, bytes]]:
         prefix = query.prefix.encode()
