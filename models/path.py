@@ -15,6 +15,7 @@ from models.absorb import Absorbed, Absorber, Cause, Lap, Load
 from models.clean.cleaner import Cleaner
 from models.explain.case import Case, latest_slate_id
 from models.explain.explanation import explain
+from models.explain.imagine import Ranking
 from models.ingest import Ingest
 from models.ingest.record import Record
 from models.interest.queries import queries, seen
@@ -28,6 +29,7 @@ from models.learn.trust import weighed
 from models.path_settings import PathSettings
 from models.quality.action_settings import ActionSettings
 from models.quality.actions import Sanctions
+from models.rank.given import rank_given
 from models.rank.reasons import slate_items
 from models.rank.score import FixedWeights, Scorer
 from models.rank.slate import Considered, Ranked, rank
@@ -36,9 +38,12 @@ from schemas import topics
 from schemas.catalog import Item, Promotion
 from schemas.events import AnyEvent, Browse, Line, Purchase, Search
 from schemas.explain import Explanation
-from schemas.outputs import Slate
+from schemas.outputs import Slate, SlateItem
 
 EXAMPLE_MS = 1_700_000_000_000
+
+DEEP = 1_000
+"""Candidates that each source is asked for where candidates are given: what it says of later ones is not heard."""
 
 
 class Served(NamedTuple):
@@ -153,12 +158,7 @@ class Path:
             self.learning.remember(slates, asked.user.tolist(), time_ms, considered)
             lap("remember")
         watch(ranked)
-        explained = slate_items(
-            ranked,
-            self._source_names,
-            self.knowledge.vocabularies.items.words,
-            self.settings.rank.max_reasons,
-        )
+        explained = self._told(ranked)
         served = [
             Served(
                 Slate(
@@ -179,26 +179,74 @@ class Path:
         return served
 
     def explain(
-        self, state: State, user_id: str, now_ms: int, item_id: str | None = None, *, every: bool = False
+        self,
+        state: State,
+        user_id: str,
+        now_ms: int,
+        item_id: str | None = None,
+        *,
+        every: bool = False,
+        ranking: Ranking | None = None,
     ) -> Explanation:
         """Why the user sees what is in the slate that follows the latest event, and what became of ``item_id``.
 
         Ranked is as ``serve`` does, at the event time of that event; ``now_ms`` is what ages are told by. Nothing is
-        remembered, nothing learned. With ``every``, all candidates are explained, not the slate's alone.
+        remembered, nothing learned. With ``every``, all candidates are explained, not the slate's alone; ``ranking``
+        stands in for the one that serves.
         """
-        slate_id = latest_slate_id(state)
-        made = self._rank([state], [user_id.encode()], [xxh3_64_intdigest(slate_id.encode())], lambda _: None)
-        case = Case(state, now_ms, *made, self._scorer, self.knowledge, self.settings)
+        slate_id, ranking = latest_slate_id(state), ranking or self.ranking
+        slates = [xxh3_64_intdigest(slate_id.encode())]
+        made = self._rank([state], [user_id.encode()], slates, lambda _: None, ranking)
+        case = Case(
+            state,
+            now_ms,
+            *made,
+            ranking.scorer,
+            self.knowledge,
+            self.settings._replace(rank=ranking.settings),
+        )
         return explain(case, user_id, slate_id, self.model_version, item_id, every=every)
 
-    @property
-    def _scorer(self) -> Scorer:
-        return self.learning.scorer if self.learning else self._fixed
+    def recommend(self, state: State, user_id: str) -> list[SlateItem]:
+        """The slate of the state as it stands, at the time of its latest event. Nothing is remembered of it."""
+        slates = [xxh3_64_intdigest(user_id.encode())]
+        *_, ranked, _ = self._rank([state], [user_id.encode()], slates, lambda _: None)
+        return self._told(ranked)[0]
 
-    def _rank(
-        self, states: Sequence[State], keys: Sequence[bytes], slates: Sequence[int], lap: Lap
-    ) -> tuple[Queries, Seen, list[tuple[str, Candidates]], Ranked, Considered]:
-        """What N users are asked by, what is hidden, what the sources found, and what became of it."""
+    def order(self, state: State, user_id: str, item_ids: Sequence[str]) -> list[SlateItem]:
+        """The items named that are known, best first, by the state as it stands. Nothing is remembered of it."""
+        known = self.knowledge.vocabularies.items.lookup(dict.fromkeys(item_ids))
+        asked, hidden, found = self._ask([state], [user_id.encode()], max(DEEP, self.settings.n_candidates))
+        ranked = rank_given(
+            found,
+            known[known >= 0],
+            asked,
+            hidden,
+            self.knowledge.attributes,
+            self.knowledge.known(asked),
+            self.settings.rank,
+            self.ranking.scorer,
+        )
+        return self._told(ranked)[0]
+
+    @property
+    def ranking(self) -> Ranking:
+        """What orders candidates now."""
+        return Ranking(self.learning.scorer if self.learning else self._fixed, self.settings.rank)
+
+    @property
+    def source_names(self) -> list[str]:
+        """Of the sources, in their order."""
+        return self._source_names
+
+    def _told(self, ranked: Ranked) -> list[list[SlateItem]]:
+        words = self.knowledge.vocabularies.items.words
+        return slate_items(ranked, self._source_names, words, self.settings.rank.max_reasons)
+
+    def _ask(
+        self, states: Sequence[State], keys: Sequence[bytes], n_candidates: int, lap: Lap = lambda _: None
+    ) -> tuple[Queries, Seen, list[tuple[str, Candidates]]]:
+        """What N users are asked by, what is hidden, what the sources found."""
         now_s = np.array([state.latest_ms for state in states]) / 1000.0
         vocabularies = self.knowledge.vocabularies
         who = np.array([xxh3_64_intdigest(key) for key in keys], np.uint64)
@@ -207,8 +255,21 @@ class Path:
         lap("queries")
         found = []
         for source in self.knowledge.sources:
-            found.append((source.name, source.candidates(asked, self.settings.n_candidates)))
+            found.append((source.name, source.candidates(asked, n_candidates)))
             lap(f"retrieve.{source.name}")
+        return asked, hidden, found
+
+    def _rank(
+        self,
+        states: Sequence[State],
+        keys: Sequence[bytes],
+        slates: Sequence[int],
+        lap: Lap,
+        ranking: Ranking | None = None,
+    ) -> tuple[Queries, Seen, list[tuple[str, Candidates]], Ranked, Considered]:
+        """What N users are asked by, what is hidden, what the sources found, and what became of it."""
+        scorer, settings = ranking or self.ranking
+        asked, hidden, found = self._ask(states, keys, self.settings.n_candidates, lap)
         ranked, considered = rank(
             found,
             asked,
@@ -217,8 +278,8 @@ class Path:
             self.knowledge.known(asked),
             self.knowledge.rebuying.rebuyable,
             self.settings.slate_length,
-            self.settings.rank,
-            self._scorer,
+            settings,
+            scorer,
             np.array(slates, np.uint64),
         )
         lap("rank")

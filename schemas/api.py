@@ -256,6 +256,20 @@ class WhatIfRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     item: Id | None = None
 
 
+class WhatIfOf(WhatIfRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same, as a worker is asked."""
+
+    user_id: Id
+
+
+class SlateRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A slate that a worker is to make now."""
+
+    user_id: Id
+    query: Annotated[str, Meta(max_length=1024)] | None = None
+    after_visit: bool = False
+
+
 class WhatIfAnswer(Struct, frozen=True, kw_only=True):
     """The slate as it is and as it would be. Nothing is remembered."""
 

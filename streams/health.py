@@ -2,33 +2,41 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streams.errors import SettingsError
-from streams.explain.answer import Answer, Answerer, refusal
+from streams.explain.answer import Answer, refusal
 
 JSON: Final = "application/json"
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
+class Answers(Protocol):
+    """What answers questions about users: by path, from the parameters of a GET or the body of a POST."""
+
+    gets: Mapping[str, Callable[[Mapping[str, str]], Answer]]
+    posts: Mapping[str, Callable[[bytes], Answer]]
+
+
 class Health:
     """``/livez`` answers while the event loop turns, ``/readyz`` tells what is missing, ``/metrics`` all counts.
 
-    ``explain`` answers ``/explain?user=U&item=I``; without it there is no such path.
+    ``answers`` answers questions about users, as ``streams.explain.answer`` lists them; without it none are taken.
     """
 
     def __init__(
         self,
         missing: Callable[[], list[str]],
         refresh: Callable[[], None],
-        explain: Callable[[str, str | None], Answer] | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self._missing = missing
         self._refresh = refresh
-        self._explain = explain
+        self._answers = answers
         self._started = time.monotonic()
         self._runner: web.AppRunner | None = None
 
@@ -38,8 +46,11 @@ class Health:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        if self._explain is not None:
-            app.router.add_get("/explain", self._explained)
+        if self._answers is not None:
+            for path, told in self._answers.gets.items():
+                app.router.add_get(path, _told(told))
+            for path, judged in self._answers.posts.items():
+                app.router.add_post(path, _judged(judged))
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()

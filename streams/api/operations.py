@@ -129,9 +129,13 @@ def _lists(type_: type) -> frozenset[str]:
         info = msgspec.inspect.type_info(type_)
         assert isinstance(info, msgspec.inspect.StructType), f"{type_} is no struct"
         _LISTS[type_] = frozenset(
-            each.name for each in info.fields if isinstance(each.type, msgspec.inspect.ListType)
+            each.name for each in info.fields if isinstance(_bare(each.type), msgspec.inspect.ListType)
         )
     return _LISTS[type_]
+
+
+def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    return info.type if isinstance(info, msgspec.inspect.Metadata) else info
 
 
 def _decoded(values: dict[str, Any], type_: type[T]) -> T:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -123,7 +124,8 @@ class TestAnswers:
 def serving(explain: Callable[[str, str | None], Answer] | None) -> Iterator[str]:
     """A health server in a thread; its address."""
     loop = asyncio.new_event_loop()
-    health = Health(list, lambda: None, explain)
+    gets = {"/explain": lambda query: explain(query.get("user", ""), query.get("item"))} if explain else {}
+    health = Health(list, lambda: None, SimpleNamespace(gets=gets, posts={}))
     port = loop.run_until_complete(health.start("127.0.0.1", 0))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
