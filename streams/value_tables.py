@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
+from rich import box
 from rich.table import Table
 
 from models.evaluate.intervals import Interval
@@ -49,6 +50,7 @@ def costs(found: ValueReport, metric: str) -> Table | None:
     shown.add_column("source", no_wrap=True)
     for name in ("events", "bytes", "seconds", "memory", *(["wait"] if live else []), "a second", "a GiB"):
         shown.add_column(name, justify="right", no_wrap=True)
+    shown.box, shown.pad_edge, shown.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
     for each in found.costs:
         gained = value.get(each.player, 0.0) * n_slates
         wait = "" if each.latency_s is None else f"{1000 * each.latency_s:,.0f} ms"

@@ -67,8 +67,8 @@ def inventory(
     Reads only, unless told to publish."""
     from streams.settings import load
 
-    every_s = _seconds("--every", every) if every else None
-    forget_after_s = _seconds("--forget-after", forget_after)
+    every_s = seconds("--every", every) if every else None
+    forget_after_s = seconds("--forget-after", forget_after)
     settings = load(config)
 
     def once() -> None:
@@ -84,10 +84,10 @@ def inventory(
     if every_s is None:
         once()
     else:
-        _again_and_again(once, every_s)
+        again_and_again(once, every_s)
 
 
-def _again_and_again(work: Callable[[], None], every_s: float) -> None:
+def again_and_again(work: Callable[[], None], every_s: float) -> None:
     """Until Ctrl-C or SIGTERM, which are the way to end this."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -102,7 +102,7 @@ def _again_and_again(work: Callable[[], None], every_s: float) -> None:
 def _look(settings: "Settings", pattern: str | None, n_sampled: int) -> "Inventory":
     from streams.inventory import look
 
-    with _progress() as tell:
+    with progress() as tell:
         found = look(settings, pattern=pattern, n_sampled=n_sampled, tell=tell)
     if not found.assets:
         note(f"no topic {pattern!r} at {found.servers}" if pattern else f"no topics at {found.servers}")
@@ -110,7 +110,8 @@ def _look(settings: "Settings", pattern: str | None, n_sampled: int) -> "Invento
 
 
 @contextmanager
-def _progress() -> "Iterator[Tell]":
+def progress() -> "Iterator[Tell]":
+    """Bars while topics are looked at."""
     from rich.console import Console
 
     from streams.commands.evaluate import progress_bars
@@ -171,7 +172,8 @@ def _print(found: "Inventory") -> None:
     screen.print(table(found, screen.width))
 
 
-def _seconds(option: str, text: str) -> float:
+def seconds(option: str, text: str) -> float:
+    """Of ``90s``, ``15m``, ``2h``, ``7d``."""
     number, unit = text[:-1], text[-1:]
     if unit not in UNITS_S or not (number.isascii() and number.isdigit()) or not int(number):
         raise InputError(f"{option} {text!r} is no time.", fix="Give 90s, 15m, 2h or 7d.")

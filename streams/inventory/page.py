@@ -16,8 +16,8 @@ from streams.inventory import words
 from streams.inventory.look import Inventory
 from streams.inventory.picture import picture
 
-_SCRIPT: Final = files(__package__).joinpath("page.js").read_text(encoding="utf-8")
-_HASH: Final = b64encode(sha256(_SCRIPT.encode()).digest()).decode()
+SCRIPT: Final = files(__package__).joinpath("page.js").read_text(encoding="utf-8")
+_HASH: Final = b64encode(sha256(SCRIPT.encode()).digest()).decode()
 POLICY: Final = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_HASH}'"
 
 MEANINGS: Final = (
@@ -55,9 +55,9 @@ def page(inventory: Inventory) -> str:
     )
     body = join(
         tag("header", tag("h1", title), _pairs(_facts(inventory))),
-        tag("main", *_sections(inventory)),
+        tag("main", *sections(inventory)),
         tag("footer", tag("details", tag("summary", "What the figures mean"), _pairs(MEANINGS))),
-        tag("script", Html(_SCRIPT)),
+        tag("script", Html(SCRIPT)),
     )
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', body), lang='en')}\n"
 
@@ -72,7 +72,8 @@ def _facts(inventory: Inventory) -> Iterator[tuple[str, str]]:
         yield "on disk", words.size(sum(sizes))
 
 
-def _sections(inventory: Inventory) -> Iterator[Html]:
+def sections(inventory: Inventory) -> Iterator[Html]:
+    """What the page shows under its headings."""
     if not inventory.assets:
         yield tag("p", "There are no topics.", class_="empty")
         return
