@@ -32,6 +32,7 @@ COMMANDS = {
     "doctor": ("streams.commands.doctor", "Tell what is amiss, and the remedy."),
     "inventory": ("streams.commands.inventory", "List what there is, and what it holds."),
     "quality": ("streams.commands.quality", "Tell whether the data are as they were."),
+    "report": ("streams.commands.report", "Write a page on value, quality and inventory."),
     "watch": ("streams.commands.watch", "Print what comes on a topic."),
     "model": (
         "streams.commands.model",
