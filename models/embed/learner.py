@@ -15,6 +15,7 @@ from models.embed.given import GivenVectors
 from models.embed.histories import Histories
 from models.embed.inference import Inference, device_of
 from models.embed.model import seeded
+from models.embed.propagation import graph_of, propagated
 from models.embed.ranks import ranks_of
 from models.embed.replay import Replay
 from models.embed.sequences import Examples, Sequences, leave_out
@@ -167,9 +168,20 @@ class Learner:
             leave_out(examples, np.isin(examples.sequences.items, items))
         self._waiting = [e.of(np.flatnonzero(e.sequences.items[:, 0] >= 0)) for e in self._waiting]
 
-    @torch.inference_mode()
     def export(self) -> Exported:
-        """All that answers need, as of now."""
+        """All that answers need, as of now; vectors of items are drawn towards those of the items that follow them."""
+        exported = self._learned()
+        if self.settings.propagation == 0.0:
+            return exported
+        row = np.full(len(self._replay.counts), -1, np.int64)
+        row[exported.items] = np.arange(len(exported.items))
+        here, there = (row[items] for items in self._replay.followed())
+        known = (here >= 0) & (there >= 0)
+        graph = graph_of(here[known], there[known], len(exported.items))
+        return exported._replace(vectors=propagated(exported.vectors, graph, self.settings.propagation))
+
+    @torch.inference_mode()
+    def _learned(self) -> Exported:
         self._model.eval()
         items = self._tower.known()
         vectors = np.zeros((len(items), self.settings.dim), np.float32)
@@ -284,10 +296,10 @@ class Learner:
         return [ages[start : start + size] for start in starts]
 
     def _judge(self, held: Examples) -> tuple[float, float]:
-        """HR@20 and MRR@20 over all known items, NaN of no examples."""
+        """HR@20 and MRR@20 over all known items, NaN of no examples; not by propagation, which knows what follows."""
         if not len(held.item):
             return nan, nan
-        inference = Inference(self.export(), self.settings, self._device)
+        inference = Inference(self._learned(), self.settings, self._device)
         ranks = ranks_of(inference, held)
         among = ranks <= K
         return float(among.mean()), float((among / ranks).mean())

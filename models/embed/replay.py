@@ -55,6 +55,13 @@ class Replay:
         at = (self._n_pushed - 1 - ages) % len(self._held.item)
         return cast(U8, (self._held.sequences.items[at] >= 0).sum(axis=1))
 
+    def followed(self) -> tuple[I32, I32]:
+        """(m,) items, and (m,) another that came right after each in the same session."""
+        sequences, target = self._held.of(slice(0, len(self)))[:2]
+        newest, under_way = sequences.items[:, 0], sequences.evidence[:, 0] > 0
+        at = np.flatnonzero((newest >= 0) & (target >= 0) & (newest != target) & under_way)
+        return newest[at], target[at]
+
     def forget(self, items: I32) -> None:
         """These items' indexes are about to be given to others."""
         gone = np.zeros(len(self.counts) + 1, np.bool_)

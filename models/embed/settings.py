@@ -69,6 +69,11 @@ class EmbedSettings(BaseModel):
         le=10.0,
         description="what the other tasks, purchase and dwell, count beside the next item",
     )
+    propagation: Share = Field(
+        0.35,
+        description="how far the vector of an item is drawn towards those of the items that follow it in sessions, "
+        "once it is learned; 0: not at all",
+    )
     learn_repeats: bool = Field(
         True, description="whether an interaction with the very item of the one before is an example"
     )

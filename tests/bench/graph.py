@@ -15,7 +15,7 @@ week of Diginetica's test sessions, its last fifth being tried. Figures of logs 
 import argparse
 import json
 import time
-from itertools import pairwise, product
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,16 +25,15 @@ from cold_start import SEED, Taught, Trials
 from compress import Found, embed_settings, found_by, full, percent
 from evaluate import DATA, SPLITS
 from rich.progress import track
-from scipy import sparse  # type: ignore[import-untyped]
 
 from models.embed.exported import Exported
+from models.embed.propagation import NEIGHBOURS, Graph, graph_of, propagated
 from models.embed.settings import EmbedSettings
 from models.evaluate.intervals import intervals
-from models.retrieve.contract import F32, I32, Interactions
+from models.retrieve.contract import I32, Interactions
 from schemas.events import AnyEvent
 from streams.log import read_log
 
-NEIGHBOURS = 20
 TAIL, TRIED = 0.1, 0.2
 HOPS = (1, 2)
 ALPHAS = (0.05, 0.1, 0.2, 0.35, 0.5)
@@ -77,49 +76,20 @@ def fitted(name: str, train: list[AnyEvent], later: list[AnyEvent]) -> Fitted:
     return Fitted(exported, taught.learner.settings, learned, trials)
 
 
-def covisited(learned: Interactions, items: I32) -> sparse.csr_array:
-    """(n, n) S over the rows of ``items``."""
+def covisited(learned: Interactions, items: I32) -> Graph:
+    """Over the rows of ``items``."""
     row = np.full(int(learned.item.max()) + 1, -1, np.int64)
     row[items] = np.arange(len(items))
     order = np.argsort(learned.user, kind="stable")
     user, at = learned.user[order], row[learned.item[order]]
     follows = (user[1:] == user[:-1]) & (at[1:] != at[:-1]) & (at[1:] >= 0) & (at[:-1] >= 0)
-    here, there = at[:-1][follows], at[1:][follows]
-    shape = (len(items), len(items))
-    counts = sparse.coo_array((np.ones(len(here)), (here, there)), shape).tocsr()
-    kept = most_frequent((counts + counts.T).tocsr())
-    kept = kept.maximum(kept.T).tocsr()
-    degree = np.asarray(kept.sum(axis=1)).ravel()
-    scale = sparse.diags_array(1.0 / np.sqrt(np.maximum(degree, 1.0)))
-    return (scale @ kept @ scale).tocsr()
+    return graph_of(at[:-1][follows], at[1:][follows], len(items))
 
 
-def most_frequent(counts: sparse.csr_array) -> sparse.csr_array:
-    """The ``NEIGHBOURS`` largest of each row, of equals those with the lower index."""
-    kept = counts.copy()
-    for start, stop in pairwise(counts.indptr.tolist()):
-        if stop - start > NEIGHBOURS:
-            some = slice(start, stop)
-            worst = np.lexsort((counts.indices[some], -counts.data[some]))[NEIGHBOURS:]
-            kept.data[start + worst] = 0.0
-    kept.eliminate_zeros()
-    return kept
-
-
-def propagated(vectors: F32, graph: sparse.csr_array, hops: int, alpha: float) -> F32:
-    """(n, D) unit vectors."""
-    total, hop = (1.0 - alpha) * vectors, vectors.astype(np.float64)
-    for _ in range(hops):
-        hop = graph @ hop  # (n, n) @ (n, D) -> (n, D)
-        total = total + alpha / hops * hop
-    norm = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.asarray(total / np.maximum(norm, 1e-12), np.float32)
-
-
-def by_choice(of: Fitted, graph: sparse.csr_array, choice: Choice | None) -> Found:
+def by_choice(of: Fitted, graph: Graph, choice: Choice | None) -> Found:
     if choice is None:
         return found_by(full(of.exported, of.settings), of.trials)
-    vectors = propagated(of.exported.vectors, graph, choice.hops, choice.alpha)
+    vectors = propagated(of.exported.vectors, graph, choice.alpha, choice.hops)
     read = of.exported._replace(vectors=vectors) if choice.place == "both" else of.exported
     return found_by(full(read, of.settings)._replace(vectors=vectors), of.trials)
 
@@ -181,7 +151,7 @@ def measured(name: str) -> dict[str, Any]:
     return {
         "interactions_learned": len(whole.learned.item),
         "epochs": whole.settings.epochs,
-        "edges": graph.nnz,
+        "edges": len(graph.neighbours),
         "tail": tail,
         "chosen": best._asdict(),
         "test": {"trials": len(whole.trials.user), **judged},

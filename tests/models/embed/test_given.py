@@ -161,7 +161,7 @@ def test_a_forgotten_item_leaves_its_vector_behind(attributes: MakeAttributes) -
 def test_learning_goes_on_from_a_state_with_what_vectors_mean(
     interactions: Make, attributes: MakeAttributes
 ) -> None:
-    one, other = learner(attributes), learner(attributes, seed=2)
+    one, other = (learner(attributes, seed=seed, propagation=0.0) for seed in (1, 2))
     for each in (one, other):
         each.give(5, [1.0] * DIM)
     one.observe(interactions([(u, i, 9.0 * i) for u in range(40) for i in range(4)]))

@@ -49,7 +49,7 @@ def answers() -> Callable[[float], F32]:
             np.zeros(N),
             np.zeros(N, np.float32),
         )
-        settings = SETTINGS.model_copy(update={"task_weight": task_weight})
+        settings = SETTINGS.model_copy(update={"task_weight": task_weight, "propagation": 0.0})
         learner = Learner(settings, N, attributes, InterestSettings(), "cpu")
         learner.observe(shoppers(1), learn=False)
         learner.fit()

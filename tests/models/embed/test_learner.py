@@ -181,7 +181,7 @@ def test_what_is_worth_more_pulls_more(interactions: Make, attributes: MakeAttri
 def test_learning_goes_on_elsewhere_as_it_would_have_here(
     interactions: Make, attributes: MakeAttributes
 ) -> None:
-    one, other = (learner(attributes, replay_share=0.0, n_negatives=1_000) for _ in range(2))
+    one, other = (learner(attributes, replay_share=0.0, n_negatives=1_000, propagation=0.0) for _ in range(2))
     one.observe(interactions(list(rounds(100)), term=3, segment=1))
     one.observe(interactions(list(rounds(100)), term=3, segment=1), learn=False)  # none waits
     other.load({name: array.copy() for name, array in one.state().items()})
@@ -280,6 +280,22 @@ class TestInference:
         assert len(exported.items) == 0
         users = Inference(exported, SMALL.model_copy(update={"encoder": encoder}), "cpu").users(after(1))
         assert np.linalg.norm(users, axis=1) == pytest.approx([1.0], abs=1e-5)
+
+
+def test_served_items_stand_nearer_to_what_follows_them_than_was_learned(
+    attributes: MakeAttributes, interactions: Make
+) -> None:
+    drawn, plain = (learner(attributes, propagation=share) for share in (0.35, 0.0))
+    for each in (drawn, plain):
+        each.observe(interactions(list(rounds(50))))
+
+    def nearness(of: Learner) -> float:
+        vectors = of.export().vectors
+        return float((vectors[:-1] * vectors[1:]).sum(axis=1).mean())
+
+    assert nearness(drawn) > nearness(plain) + 0.1
+    drawn.forget(np.arange(N, dtype=np.int32))
+    assert drawn.export().items.tolist() == []
 
 
 def test_the_step_size_rises_and_falls() -> None:

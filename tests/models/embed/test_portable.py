@@ -18,7 +18,15 @@ Make = Callable[..., Interactions]
 MakeAttributes = Callable[[int], Attributes]
 N = 24
 SMALL = EmbedSettings(
-    dim=8, length=4, n_negatives=16, batch_size=16, min_count=1, max_rows=64, max_users=64, replay=512
+    propagation=0.0,
+    dim=8,
+    length=4,
+    n_negatives=16,
+    batch_size=16,
+    min_count=1,
+    max_rows=64,
+    max_users=64,
+    replay=512,
 )
 
 

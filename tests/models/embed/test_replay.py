@@ -57,3 +57,11 @@ def test_lengths_are_those_of_the_pasts() -> None:
     replay = Replay(CAPACITY, 3, N_ITEMS)
     replay.push(examples([[1], [1, 2, 3]], [4, 5]))
     assert replay.lengths(np.array([0, 1])).tolist() == [3, 1]
+
+
+def test_what_followed_is_told_of_sessions_under_way_and_of_other_items() -> None:
+    replay = Replay(CAPACITY, 3, N_ITEMS)
+    replay.push(examples([[1], [2, 1], [3, 2], [0], [4]], [2, 2, 4, 5, 5]))
+    replay._held.sequences.evidence[3, 0] = 0  # 5 came in another session than 0
+    replay.forget(np.array([4], np.int32))
+    assert [items.tolist() for items in replay.followed()] == [[1], [2]]
