@@ -2,7 +2,7 @@
 #   make demo            see it work, without Docker or Java    (LOG=events.jsonl replays your own log)
 #   make check           what CI runs: style, types, layers, every test
 #   make test            every test, real Kafka included (JDK 17 and Maven)
-#   make docs            write the generated pages again
+#   make docs            write the generated pages and dashboards again
 #   make bench           the measurements of tests/bench, one after the other
 #   make clean           remove what was built and cached here
 
@@ -36,12 +36,14 @@ layers: $(DEVELOP)
 test: $(DEVELOP)
 	$(BIN)/pytest
 
-docs: $(USE)
+docs: $(DEVELOP)
 	@$(BIN)/rillet settings --markdown > docs/settings.md
 	@$(BIN)/rillet topics describe --write .
 	@$(BIN)/python -m streams.metrics_page > docs/metrics.md
 	@$(BIN)/python -m streams.features_page > docs/features.md
 	@$(BIN)/python -m streams.log.mapping_page > docs/mapping.md
+	@$(BIN)/python -m streams.dashboards deploy
+	@$(BIN)/python -m streams.api.openapi_page > docs/openapi.json
 
 bench: $(DEVELOP)
 	@for bench in tests/bench/*.py; do echo "== $$bench"; PYTHONPATH=tests/support $(BIN)/python "$$bench"; done

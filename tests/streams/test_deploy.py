@@ -2,12 +2,15 @@
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from compose_spec import PyCompose
 
 from streams import broker
 from streams.cli import COMMANDS, run
@@ -16,7 +19,15 @@ from streams.settings import fields, load, load_with_origins
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
+PROMETHEUS = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "rillet"}
+WORKERS = [name for name, service in OURS.items() if service["command"] == ["worker"]]
+
+
+def environment(service: str) -> dict[str, str]:
+    """As compose hands it over where no variable of its own is set."""
+    given = OURS[service]["environment"]
+    return {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value)) for name, value in given.items()}
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -28,15 +39,15 @@ def test_commands_of_services_exist(service: str, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("service", OURS)
 def test_the_environment_of_services_is_accepted(service: str) -> None:
-    environ = {name: str(value) for name, value in OURS[service]["environment"].items()}
+    environ = environment(service)
     loaded = load_with_origins(environ=environ)
-    assert set(loaded.origins.values()) == set(environ)
+    assert set(loaded.origins.values()) == {name for name in environ if name.startswith("RILLET_")}
     assert set(loaded.origins) <= {name for name, _ in fields()}
 
 
 def test_trainer_and_workers_share_the_snapshots_of_the_embedding_model() -> None:
-    for name in ("trainer", "worker"):
-        settings = load(environ={key: str(each) for key, each in OURS[name]["environment"].items()})
+    for name in ("trainer", *WORKERS):
+        settings = load(environ=environment(name))
         assert settings.embed.enabled
         assert f"models:{settings.snapshots.url}" in OURS[name]["volumes"]
 
@@ -53,12 +64,17 @@ def test_every_volume_of_our_services_is_declared_and_lies_in_a_folder_that_the_
             assert folder in folders.split()
 
 
-def test_the_image_has_the_extra_that_the_trainer_needs() -> None:
+def test_the_image_that_compose_builds_has_the_embedding_model() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    (default,) = re.findall(r"^ARG EXTRAS=(.*)$", DOCKERFILE, re.MULTILINE)
-    assert 'pip install --no-cache-dir ".[$EXTRAS]"' in DOCKERFILE
-    assert OURS["trainer"]["build"]["args"]["EXTRAS"] == default == "embed"
-    assert default in extras
+    stages = dict(
+        re.findall(r"^FROM build AS (\S+)\n# .+\nRUN pip install .*\"\.\[(.+)\]\"$", DOCKERFILE, re.MULTILINE)
+    )
+    assert stages["build-cpu"] == stages["build-cuda"] == "embed,otel"
+    assert stages["build-plain"] == "otel"
+    assert {"embed", "otel"} <= set(extras)
+    for service in OURS.values():
+        target = service["build"]["target"].removeprefix("${RILLET_TARGET:-").removesuffix("}")
+        assert f"FROM runtime AS {target}\nCOPY --from=build-{target} " in DOCKERFILE
 
 
 def test_kafka_is_the_version_that_is_tested() -> None:
@@ -91,17 +107,73 @@ def test_ports_are_published_on_loopback_only() -> None:
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
-def test_prometheus_scrapes_the_worker_where_it_serves() -> None:
-    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
-    (target,) = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
-    host, _, port = target.partition(":")
-    environ = {name: str(value) for name, value in SERVICES[host]["environment"].items()}
-    assert load(environ=environ).worker.web_port == int(port)
-    assert f":{port}/readyz" in json.dumps(SERVICES[host]["healthcheck"])
+def test_prometheus_scrapes_every_process_where_it_serves_under_the_job_of_the_alerts() -> None:
+    scraped = {
+        (each["job_name"], target)
+        for each in PROMETHEUS["scrape_configs"]
+        for target in each["static_configs"][0]["targets"]
+    }
+    served = set()
+    for name, service in OURS.items():
+        settings, (command, *_) = load(environ=environment(name)), service["command"]
+        ports = {
+            "worker": settings.worker.web_port,
+            "trainer": settings.trainer.web_port,
+            "api": settings.api.port,
+        }
+        if command in ports:
+            served.add((f"rillet-{command}", f"{name}:{ports[command]}"))
+            assert f":{ports[command]}/readyz" in json.dumps(service["healthcheck"])
+    assert scraped == served
+
+
+def test_workers_have_names_and_state_of_their_own_and_the_api_knows_all_of_them() -> None:
+    ids = [environment(name)["RILLET_WORKER_ID"] for name in WORKERS]
+    assert ids == WORKERS
+    addresses = load(environ=environment("api")).api.workers
+    assert addresses == [f"http://{name}:6066" for name in WORKERS]
+
+
+def test_processes_can_write_to_their_volumes_only_and_have_no_rights() -> None:
+    for service in OURS.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_grafana_is_given_the_dashboards_and_the_data_source() -> None:
+    mounts = dict(each.split(":")[:2] for each in SERVICES["grafana"]["volumes"])
+    provisioned = ROOT / "deploy" / "grafana" / "provisioning"
+    (provider,) = yaml.safe_load((provisioned / "dashboards" / "rillet.yml").read_text())["providers"]
+    assert mounts["./deploy/grafana"] == provider["options"]["path"]
+    (source,) = yaml.safe_load((provisioned / "datasources" / "prometheus.yml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (ROOT / "deploy" / "grafana" / Path(home).name).exists()
+
+
+def test_prometheus_is_given_the_alert_rules() -> None:
+    assert "./deploy/prometheus:/etc/prometheus:ro" in SERVICES["prometheus"]["volumes"]
+    assert PROMETHEUS["rule_files"] == ["alerts.yml"]
+
+
+def test_the_specification_of_compose_accepts_the_file() -> None:
+    text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (ROOT / "docker-compose.yml").read_text())
+    merged = {key: each for key, each in yaml.safe_load(text).items() if not key.startswith("x-")}
+    read = PyCompose.from_yaml(yaml.safe_dump(merged))
+    read.validate()
+    assert set(read.service_names()) == set(SERVICES)
+
+
+def test_the_dockerfile_follows_its_linter() -> None:
+    hadolint = Path(sys.executable).parent / "hadolint"
+    ended = subprocess.run([hadolint, ROOT / "deploy/Dockerfile"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout
 
 
 def test_the_image_copies_what_exists_and_is_sent_to_the_build() -> None:
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    assert copied
     sent = (ROOT / ".dockerignore").read_text().split()
     for name in " ".join(copied).split():
         assert (ROOT / name).exists(), name
