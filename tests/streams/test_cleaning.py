@@ -144,9 +144,11 @@ def events(now_ms: int) -> list[AnyEvent]:
         }
         found.append(Browse(event_id=f"a{n}", time_ms=bucket_ms, **head))
         found.append(Browse(event_id=f"b{n}", time_ms=bucket_ms + 500, **head))
-    for n in range(40):
-        found.append(Browse(event_id=f"c{n}", user_id="bot", time_ms=bucket_ms + 1_000 * n, item_id=f"i{n}"))
-    return found
+    bot = (
+        Browse(event_id=f"c{n}", user_id="bot", time_ms=bucket_ms + 1_000 * n, item_id=f"i{n}")
+        for n in range(40)
+    )
+    return [*found, *bot]
 
 
 def send(servers: str, found: list[AnyEvent]) -> None:
