@@ -264,7 +264,8 @@ def _with_embedding(
             continue
         print(part, name, flush=True)
         options = [*EMBED, "--set=retrieve.recent.current=true", "--no-baselines", f"--compare={without}"]
-        found = paired(evaluated(*log, "--mapping", name, *KEEP, *options))
+        result = evaluated(*log, "--mapping", name, *KEEP, *options)
+        found = {**paired(result), "slices": slices(result)}
         figures[name] = {**found, "settings": [option.removeprefix("--set=") for option in EMBED]}
         print(figures[name], flush=True)
     return figures
@@ -281,6 +282,22 @@ def paired(result: Evaluation) -> dict[str, Any]:
         if not each.measure.startswith("ndcg")
     }
     return rows
+
+
+def slices(result: Evaluation) -> dict[str, Any]:
+    """HR@20 and MRR@20 in percent, by users who come back or not and items that are new or not."""
+    names = ["learned", *(each.name for each in result.scores[1:])]
+    return {
+        f"{parts[0].dimension} {parts[0].value}": {
+            "trials": parts[0].n,
+            **{
+                name: [round(100 * part.values[measure], 2) for measure in ("hr@20", "mrr@20")]
+                for name, part in zip(names, parts, strict=True)
+            },
+        }
+        for parts in zip(*(each.slices for each in result.scores), strict=True)
+        if parts[0].dimension in ("user", "item")
+    }
 
 
 def _single(folder: Path, source: str) -> Path:
