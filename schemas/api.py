@@ -1,13 +1,15 @@
 """What the HTTP API takes and gives beside the values of the topics. No topic carries these."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from schemas.catalog import Promotion
 from schemas.events import MAX_LINES, Id, TimeMs
 from schemas.explain import Explanation
 from schemas.outputs import ReasonCode
+
+T = TypeVar("T")
 
 Limit = Annotated[int, Meta(ge=1, le=500, description="entries on a page")]
 Cursor = Annotated[str, Meta(max_length=2048, description="`next` of the page before")]
@@ -315,18 +317,18 @@ class ProblemDetails(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rejected: list[Refused] = []
 
 
-class ReportOf(Struct, frozen=True, kw_only=True):
+class Report(Struct, Generic[T], frozen=True, kw_only=True):
     """A record of a topic of reports; ``value`` is as the topic has it."""
 
     key: str
     time_ms: int
-    value: Raw
+    value: T
 
 
-class Page(Struct, frozen=True, kw_only=True):
+class Page(Struct, Generic[T], frozen=True, kw_only=True):
     """Some of them, and where the others begin; ``next`` is null on the last page."""
 
-    items: list[Raw]
+    items: list[T]
     next: str | None
 
 

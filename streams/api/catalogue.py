@@ -71,7 +71,7 @@ class Catalogue:
                 handler=self.items,
                 scope="read",
                 query=ItemsQuery,
-                gives=Page,
+                gives=Page[Item],
             ),
             Operation(
                 method="GET",
@@ -82,7 +82,7 @@ class Catalogue:
                 handler=self.leaderboards,
                 scope="read",
                 query=PageQuery,
-                gives=Page,
+                gives=Page[Leaderboard],
             ),
             Operation(
                 method="GET",
@@ -105,7 +105,7 @@ class Catalogue:
                 handler=self.promotions,
                 scope="read",
                 query=PromotionsQuery,
-                gives=Page,
+                gives=Page[RunningPromotion],
             ),
         ]
 

@@ -50,7 +50,7 @@ class Refused:
                 handler=self.list,
                 scope="read",
                 query=DeadLettersQuery,
-                gives=Page,
+                gives=Page[DeadLetterSummary],
             ),
             Operation(
                 method="GET",

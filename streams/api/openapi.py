@@ -1,5 +1,7 @@
 """The OpenAPI 3.1 document, made of the operations: what is routed is what is described."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Any, Final
@@ -12,6 +14,7 @@ from streams.api.operations import EVENT_STREAM, JSON, PATH, Operation
 from streams.api.problems import MEDIA, ProblemError
 
 Schema = dict[str, Any]
+_GENERIC: Final = re.compile(r"\b(?:Page|Report)_[\w.]+")
 REF: Final = "#/components/schemas/{name}"
 HEADERS: Final = {
     "ETag": "version of the answer, for `If-None-Match`",
@@ -28,6 +31,17 @@ INTRODUCTION: Final = (
 
 def document(operations: Sequence[Operation]) -> Schema:
     """The document as JSON."""
+    described = json.dumps(_document(operations))
+    named: Schema = json.loads(_GENERIC.sub(lambda found: _plain(found[0]), described))
+    return named
+
+
+def _plain(name: str) -> str:
+    """``PageOfItem`` for ``Page_schemas.catalog.Item_``."""
+    return "Of".join(part for part in re.split(r"[_.]+", name) if part[:1].isupper())
+
+
+def _document(operations: Sequence[Operation]) -> Schema:
     gives = [operation.gives for operation in operations if operation.gives is not None]
     types = [*gives, *(each for operation in operations for each in operation.body), ProblemDetails]
     _, components = msgspec.json.schema_components(types, ref_template=REF)

@@ -26,7 +26,6 @@ PATH: Final = {
     "user": "id of the user; of an anonymous visitor the id that their events are sent under",
     "item": "id of the item",
     "name": "a category, or `*` for all",
-    "kind": "`quality`, `checks`, `model` or `value`",
     "asset": "name of the topic or table",
     "partition": "partition of the dead letter",
     "offset": "offset of the dead letter",

@@ -45,19 +45,21 @@ class Post:
 
     def __init__(self, settings: Settings) -> None:
         self._judge = IngestPosted(settings.ingest)
-        timeout_ms = int(settings.api.timeout_s * 1000)
-        self._producer = Producer(
-            {
-                **settings.kafka.producer(),
-                "linger.ms": 0.5,
-                "message.timeout.ms": timeout_ms,
-                "message.max.bytes": 4 * 1024 * 1024,
-                "queue.buffering.max.messages": 100_000,
-                "logger": log,
-            }
-        )
+        self._conf = {
+            **settings.kafka.producer(),
+            "linger.ms": 0.5,
+            "message.timeout.ms": int(settings.api.timeout_s * 1000),
+            "message.max.bytes": 4 * 1024 * 1024,
+            "queue.buffering.max.messages": 100_000,
+            "logger": log,
+        }
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="post", daemon=True)
+        self._producer: Producer
+
+    def start(self) -> None:
+        """Connect."""
+        self._producer = Producer(self._conf)
         self._thread.start()
 
     def operations(self) -> list[Operation]:

@@ -8,19 +8,26 @@ from aiohttp import web
 from msgspec import Raw
 
 from schemas import topics
-from schemas.api import NoQuery, Page, PageQuery, ReportOf, ReportsQuery
+from schemas.api import NoQuery, Page, PageQuery, Report, ReportsQuery
+from schemas.audit import AuditEntry
+from schemas.checks import Alert, CheckReport
 from schemas.inventory import Asset
+from schemas.metrics import ModelReport
+from schemas.quality import QualityReport
+from schemas.snapshots import Announced, Promoted
+from schemas.value import ValueReport
 from streams.api.answers import cursor, page, place, versioned
 from streams.api.operations import Operation, id_of
 from streams.api.problems import NotFoundError
-from streams.api.store import Report, Store
+from streams.api.store import Logged, Store
 
 KINDS: Final = {
-    "quality": topics.QUALITY,
-    "checks": topics.CHECKS,
-    "model": topics.MODEL,
-    "value": topics.VALUE,
+    "quality": (topics.QUALITY, QualityReport, "Windows of data quality"),
+    "checks": (topics.CHECKS, CheckReport, "Windows of checks"),
+    "model": (topics.MODEL, ModelReport, "Windows of figures of the ranking"),
+    "value": (topics.VALUE, ValueReport, "Windows of what data are worth"),
 }
+"""Topic, type of its values and what they are, by the name in the path."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -33,18 +40,7 @@ class Reports:
     def operations(self) -> list[Operation]:
         """What is answered here."""
         return [
-            Operation(
-                method="GET",
-                path="/v1/reports/{kind}",
-                name="reports",
-                tag="reports",
-                summary="Windows of data quality, checks, figures of the ranking or values of data, newest first.",
-                handler=self.reports,
-                scope="read",
-                query=ReportsQuery,
-                gives=Page,
-                refuses=(404,),
-            ),
+            *(self._of_kind(kind) for kind in KINDS),
             Operation(
                 method="GET",
                 path="/v1/alerts",
@@ -54,7 +50,7 @@ class Reports:
                 handler=self.alerts,
                 scope="read",
                 query=ReportsQuery,
-                gives=Page,
+                gives=Page[Report[Alert]],
             ),
             Operation(
                 method="GET",
@@ -65,7 +61,7 @@ class Reports:
                 handler=self.audit,
                 scope="read",
                 query=ReportsQuery,
-                gives=Page,
+                gives=Page[Report[AuditEntry]],
             ),
             Operation(
                 method="GET",
@@ -76,7 +72,7 @@ class Reports:
                 handler=self.models,
                 scope="read",
                 query=PageQuery,
-                gives=Page,
+                gives=Page[Announced | Promoted],
             ),
             Operation(
                 method="GET",
@@ -87,7 +83,7 @@ class Reports:
                 handler=self.inventory,
                 scope="read",
                 query=PageQuery,
-                gives=Page,
+                gives=Page[Asset],
             ),
             Operation(
                 method="GET",
@@ -103,12 +99,23 @@ class Reports:
             ),
         ]
 
-    async def reports(self, request: web.Request, query: ReportsQuery) -> web.StreamResponse:
-        """A page of windows."""
-        kind = request.match_info["kind"]
-        if kind not in KINDS:
-            raise NotFoundError(f"There are no reports of {kind!r}.", fix=f"There are {', '.join(KINDS)}.")
-        return self._page(KINDS[kind], query)
+    def _of_kind(self, kind: str) -> Operation:
+        topic, value_type, about = KINDS[kind]
+
+        async def reports(_: web.Request, query: ReportsQuery) -> web.StreamResponse:
+            return self._page(topic, query)
+
+        return Operation(
+            method="GET",
+            path=f"/v1/reports/{kind}",
+            name=f"reports-{kind}",
+            tag="reports",
+            summary=f"{about}, newest first.",
+            handler=reports,
+            scope="read",
+            query=ReportsQuery,
+            gives=Page[Report[value_type]],  # type: ignore[valid-type]
+        )
 
     async def alerts(self, _: web.Request, query: ReportsQuery) -> web.StreamResponse:
         """A page of alerts."""
@@ -139,7 +146,7 @@ class Reports:
     def _page(self, topic: str, query: ReportsQuery) -> web.Response:
         return page(((cursor(each.place), _told(each)) for each in self._picked(topic, query)), query.limit)
 
-    def _picked(self, topic: str, query: ReportsQuery) -> Iterator[Report]:
+    def _picked(self, topic: str, query: ReportsQuery) -> Iterator[Logged]:
         key = None if query.key is None else query.key.encode()
         for each in self._store.newest(topic, place(query.cursor)):
             if each.time_ms < query.since_ms:
@@ -152,6 +159,6 @@ class Reports:
         return page(((cursor(key), held.body) for key, held in found), query.limit)
 
 
-def _told(report: Report) -> bytes:
+def _told(report: Logged) -> bytes:
     key = report.key.decode(errors="replace")
-    return _encode(ReportOf(key=key, time_ms=report.time_ms, value=Raw(report.body)))
+    return _encode(Report(key=key, time_ms=report.time_ms, value=Raw(report.body)))

@@ -9,16 +9,12 @@ import logging
 import signal
 import socket
 import sys
-import time
-from contextlib import suppress
 from typing import Final
 
 import uvloop
 from aiohttp import web
-from confluent_kafka import KafkaException
 
 from schemas.api import NoQuery
-from streams import kafka_admin
 from streams.api.answers import json
 from streams.api.catalogue import Catalogue
 from streams.api.dead_letters import Refused
@@ -39,16 +35,15 @@ from streams.api.system import Standing
 from streams.api.tail import Tail
 from streams.api.tokens import Tokens
 from streams.api.workers import Workers
-from streams.broker import ping
 from streams.broker_log import BrokerLog
-from streams.errors import BrokerUnreachableError, RilletError, SettingsError
+from streams.broker_wait import wait_for_broker
+from streams.errors import RilletError, SettingsError
 from streams.explain.ask import default_url
 from streams.settings import Settings
 
 log = logging.getLogger("rillet")
 
 EX_SOFTWARE: Final = 70
-RETRY_S: Final = 5.0
 KEEPALIVE_S: Final = 75.0
 SWITCH_S: Final = 0.0005
 """The threads that read the broker leave the interpreter to requests after so long."""
@@ -80,6 +75,7 @@ class Api:
     def __init__(self, settings: Settings, tokens: Tokens, store: Store) -> None:
         self._settings = settings
         self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
         self._hub = Hub()
         conf = settings.kafka.client_conf()
@@ -112,14 +108,15 @@ class Api:
 
     async def serve(self, listening: socket.socket) -> int:
         """Serve until told to end; the exit code is returned."""
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._ending.set)
+            self._loop.add_signal_handler(number, self._ending.set)
         runner = web.AppRunner(
             self._application(), access_log=None, keepalive_timeout=KEEPALIVE_S, handler_cancellation=True
         )
         await runner.setup()
         await self._workers.start()
+        self._post.start()
         self._read_model.start()
         beside = [asyncio.create_task(work) for work in (self._hub.run(), self._sweeper.run())]
         for task in beside:
@@ -153,21 +150,8 @@ class Api:
         message = str(error) if isinstance(error, RilletError) else f"{type(error).__name__}: {error}"
         log.critical("api_stops exit=%d: %s", EX_SOFTWARE, message)
         self._failure = error
-        with suppress(RuntimeError):
-            asyncio.get_running_loop()
-        self._ending.set()
-
-
-def wait_for_broker(settings: Settings) -> None:
-    """Return when the broker answers and the topics are there."""
-    while True:
-        try:
-            ping(settings.kafka.client_conf(), timeout_s=RETRY_S)
-            kafka_admin.ensure(settings)
-            return
-        except (BrokerUnreachableError, KafkaException) as error:
-            log.warning("broker_away address=%s: %s", settings.kafka.bootstrap_servers, error)
-            time.sleep(RETRY_S)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)
 
 
 def _listen(settings: Settings) -> socket.socket:

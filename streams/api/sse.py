@@ -15,7 +15,7 @@ from streams.api.operations import EVENT_STREAM, Operation, id_of
 from streams.api.problems import AwayError, BadRequestError
 from streams.api.settings import ApiSettings
 from streams.api.slates import Slates
-from streams.api.store import LOGS, Report, Store
+from streams.api.store import LOGS, Logged, Store
 from streams.api.tail import Tail
 from streams.follow import FollowedRecord
 
@@ -174,5 +174,5 @@ def _since_ms(request: web.Request, query: StreamQuery) -> int | None:
     return int(last) if last.isascii() and last.isdigit() and len(last) <= 15 else query.since_ms
 
 
-def _record(topic: str, report: Report) -> FollowedRecord:
+def _record(topic: str, report: Logged) -> FollowedRecord:
     return FollowedRecord(topic, report.partition, report.offset, report.time_ms, report.key, None, ())

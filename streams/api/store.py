@@ -57,7 +57,7 @@ class Held(NamedTuple):
     body: bytes
 
 
-class Report(NamedTuple):
+class Logged(NamedTuple):
     """A record of a log, and where it stands among the others: cursors are made of the place."""
 
     place: bytes
@@ -111,20 +111,20 @@ class Store:
         for found, value in self._range(LATEST[topic], LATEST[topic] + key + b"\0"):
             yield found, _HEAD.unpack_from(value)[0]
 
-    def newest(self, topic: str, before: bytes | None = None) -> Iterator[Report]:
+    def newest(self, topic: str, before: bytes | None = None) -> Iterator[Logged]:
         """Records of a log, the newest first, or those that stand before a place."""
         tag = LOGS[topic]
         it = self._db.iter()
         it.seek_for_prev(tag + (before or b"\xff" * _PLACE.size))
         while it.valid() and (key := it.key()).startswith(tag):
             if key[1:] != before:
-                yield _report(key[1:], it.value())
+                yield _logged(key[1:], it.value())
             it.prev()
 
-    def oldest(self, topic: str, since_ms: int = 0) -> Iterator[Report]:
+    def oldest(self, topic: str, since_ms: int = 0) -> Iterator[Logged]:
         """Records of a log from a time on, the oldest first."""
         for place, value in self._range(LOGS[topic], LOGS[topic] + _PLACE.pack(since_ms, 0, 0)):
-            yield _report(place, value)
+            yield _logged(place, value)
 
     def offsets(self) -> dict[tuple[str, int], int]:
         """The next offset of each topic and partition that was read."""
@@ -263,8 +263,8 @@ def _held(value: bytes) -> Held:
     return Held(time_ms, value[_HEAD.size : start], value[start:])
 
 
-def _report(place: bytes, value: bytes) -> Report:
+def _logged(place: bytes, value: bytes) -> Logged:
     (size,) = _SIZE.unpack_from(value)
     key_end = _SIZE.size + size
     time_ms, partition, offset = _PLACE.unpack(place)
-    return Report(place, time_ms, partition, offset, value[_SIZE.size : key_end], value[key_end:])
+    return Logged(place, time_ms, partition, offset, value[_SIZE.size : key_end], value[key_end:])
