@@ -14,7 +14,7 @@ from models.evaluate.recommender import Recommender
 from models.evaluate.result import differences
 from models.learn.learning import Learned, first_weights
 from models.path import Path as PurePath
-from models.value.games import SOURCES, Game
+from models.value.games import SOURCES, Game, fed
 from models.value.report import report
 from models.value.valuing import Valuing
 from models.value.weaker import LATER, Marginal, Weaker, marginals
@@ -84,7 +84,7 @@ def valued(
     """
     n_events, present = _counted(log, progress)
     path, weaker = PurePath(settings.path()), asked.weaker(present)
-    stage = _Stage(game, settings, path, n_events * from_share)
+    stage = _Stage(fed(game, present), settings, path, n_events * from_share)
     with tempfile.TemporaryDirectory(prefix="rillet-value-") as folder:
         states = [states_on_disk(Path(folder) / str(i)) for i in range(1 + len(weaker))]
         recommenders: list[Recommender] = [
@@ -149,7 +149,7 @@ class _Stage:
                 fix="Take a longer log, a smaller --from, or value.share=1.",
             )
         game, end_ms = self._valuing.game, max(self._last_ms, self._first_ms) + 1
-        costs = self._costs.taken() if game is SOURCES else []
+        costs = self._costs.taken() if game.name == SOURCES.name else []
         return report(game, sums, self._k, self._first_ms, end_ms, costs=costs)
 
 

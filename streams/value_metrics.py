@@ -14,7 +14,7 @@ from models.ingest.record import Record
 from models.knowledge.base import KnowledgeBase
 from models.learn.learning import Learned, Learning, first_weights
 from models.rank.settings import RankSettings
-from models.value.games import GAMES, SOURCES
+from models.value.games import GAMES, SOURCES, Game, fed
 from models.value.report import report
 from models.value.settings import ValueSettings
 from models.value.valuing import Valuing
@@ -42,15 +42,11 @@ class ValueMetrics:
         worker: str,
     ) -> None:
         self._settings, self._knowledge, self._outbox, self._worker = settings, knowledge, outbox, worker
-        first = first_weights(learning.names, rank)
-        self._valuings = [
-            Valuing(game, settings, tuple(learning.scorer.sources), first, learning.settings.rate)
-            for game in GAMES.values()
-        ]
-        for valuing in self._valuings:
-            valuing.warm_up(learning.join([]).groups)
+        self._learning, self._first = learning, first_weights(learning.names, rank)
+        self._valuings = {name: self._valuing(game) for name, game in GAMES.items()}
         self._began_ms: int | None = None
         self._costs = Costs(knowledge, metrics.stage_seconds)
+        self._present = set[str]()
 
     def count(self, batches: Sequence[Sequence[Record]], absorbed: Absorbed) -> None:
         """Take what a micro-batch brought, once its slates are made."""
@@ -63,11 +59,27 @@ class ValueMetrics:
         for cause in absorbed.causes:
             self._costs.tally.serve(cause.event, now_ms - cause.timestamp_ms)
 
+    def _valuing(self, game: Game) -> Valuing:
+        learning = self._learning
+        valuing = Valuing(
+            game, self._settings, tuple(learning.scorer.sources), self._first, learning.settings.rate
+        )
+        valuing.warm_up(learning.join([]).groups)
+        return valuing
+
+    def _follow_sources(self) -> None:
+        """Begin anew where what interactions are made of has changed: where looks come, or only orders did."""
+        before = fed(SOURCES, self._present)
+        self._present |= set(self._costs.tally.events)
+        now = fed(SOURCES, self._present)
+        if now != before:
+            self._valuings[now.name] = self._valuing(now)
+
     def add(self, learned: Learned) -> None:
         """Take what a micro-batch of outcomes showed."""
         if self._began_ms is None:
             self._began_ms = self._now_ms()
-        for valuing in self._valuings:
+        for valuing in self._valuings.values():
             valuing.add(learned.joined.groups)
 
     async def run(self) -> None:
@@ -82,11 +94,12 @@ class ValueMetrics:
             return
         start_ms, end_ms = self._began_ms, max(self._now_ms(), self._began_ms) + 1
         self._began_ms = None
+        self._follow_sources()
         parcel = self._outbox.parcel()
-        for valuing in self._valuings:
+        for valuing in list(self._valuings.values()):
             sums = valuing.taken()
             if sums.n:
-                costs = self._costs.taken() if valuing.game is SOURCES else []
+                costs = self._costs.taken() if valuing.game.name == SOURCES.name else []
                 told = report(valuing.game, sums, self._settings.k, start_ms, end_ms, self._worker, costs)
                 _set_gauges(told)
                 parcel.add(topics.VALUE, told.of.encode(), _encode(told))

@@ -39,6 +39,19 @@ def values(found: ValueReport, apart: Sequence[Marginal], metric: str) -> Table:
     return shown
 
 
+def summary(found: ValueReport, metric: str) -> str:
+    """With all and with none; recall, precision and F1 follow from the hit rate, as one item of a list is wanted."""
+    both, none = found.all_in.get(metric, 0.0), found.none_in.get(metric, 0.0)
+    hit = {each.player: each.value for each in found.values if each.metric == "hit_rate"}
+    recall = found.all_in.get("hit_rate", 0.0)
+    best = max(hit, key=lambda source: hit[source], default="")
+    return (
+        f"{metric} with all {both:.4f}, with none {none:.4f}; {found.n:,} lists. At {found.k} places, "
+        f"recall {recall:.4f}, precision {recall / found.k:.4f}, F1 {2 * recall / (found.k + 1):.4f}; "
+        f"most of it comes from {best}."
+    )
+
+
 def costs(found: ValueReport, metric: str) -> Table | None:
     """What each source took, and what that brought; None where no cost was told."""
     if not found.costs:

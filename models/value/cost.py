@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from models.value.games import SOURCES
+from models.value.games import SOURCES, fed
 from models.value.withheld import WITHHELD
 from schemas.events import (
     AnyEvent,
@@ -131,7 +131,7 @@ def _summed(player: str, some: Sequence[SourceCost], memory_bytes: int) -> Sourc
 def _shares(stage: str, tally: Tally) -> dict[str, float]:
     """Who pays for a stage; shares sum to 1."""
     if stage.startswith(RETRIEVING):
-        players = SOURCES.needs.get(stage.removeprefix(RETRIEVING), ("browse",))
+        players = fed(SOURCES, tally.events).needs.get(stage.removeprefix(RETRIEVING), ("browse",))
         return {player: 1.0 / len(players) for player in players}
     by = tally.slates if stage in SERVING and tally.slates else tally.events
     return {source: n / by.total() for source, n in by.items()} if by else {"browse": 1.0}

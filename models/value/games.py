@@ -1,6 +1,6 @@
 """Who the value of a ranking is shared among: sources of data, or signals made of them, and the features they bring."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
 import numpy as np
@@ -97,6 +97,18 @@ SIGNALS: Final = Game(
     },
 )
 GAMES: Final = {game.name: game for game in (SOURCES, SIGNALS)}
+
+
+def fed(game: Game, present: Collection[str]) -> Game:
+    """As it is where the sources ``present`` are: without a look, what is made of interactions is made of orders."""
+    if game is not SOURCES or "browse" in present or "purchase" not in present:
+        return game
+    needs = {
+        name: tuple(dict.fromkeys("purchase" if player == "browse" else player for player in players))
+        for name, players in game.needs.items()
+    }
+    return game._replace(needs=needs)
+
 
 AGREEMENT: Final = "agreement"
 """Is made of what sources say, and follows from those that may speak."""

@@ -121,7 +121,7 @@ def value(
 
     console = Console()
     console.print(value_tables.values(found, apart, metric))
-    console.print(_summary(found, metric))
+    console.print(value_tables.summary(found, metric))
     for beside in (value_tables.weaker(apart, metric, found.k), value_tables.costs(found, metric)):
         if beside:
             console.print(beside)
@@ -223,18 +223,6 @@ def _of_log(
         )
     note(f"{found.n_events:,} events, {found.report.n:,} lists valued")
     return found.report, found.marginals
-
-
-def _summary(found: "ValueReport", metric: str) -> str:
-    both, none = found.all_in.get(metric, 0.0), found.none_in.get(metric, 0.0)
-    hit = {each.player: each.value for each in found.values if each.metric == "hit_rate"}
-    recall = found.all_in.get("hit_rate", 0.0)
-    best = max(hit, key=lambda source: hit[source], default="")
-    return (
-        f"{metric} with all {both:.4f}, with none {none:.4f}; {found.n:,} lists. At {found.k} places, "
-        f"recall {recall:.4f}, precision {recall / found.k:.4f}, F1 {2 * recall / (found.k + 1):.4f}; "
-        f"most of it comes from {best}."
-    )
 
 
 def _each(

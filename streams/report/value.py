@@ -10,6 +10,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
 from models.value.weaker import Marginal
 from schemas.value import SourceCost, Value, ValueReport
+from streams import value_tables
 from streams.evaluation_report import svg
 from streams.evaluation_report.markup import Html, tag
 from streams.inventory.words import age, number, size
@@ -36,6 +37,8 @@ def sections(found: Gathered, marginals: Sequence[Marginal]) -> Iterator[Html]:
 
 
 def _values(found: Gathered) -> Iterator[Html]:
+    if source := found.values.get("source"):
+        yield tag("p", value_tables.summary(source, METRIC))
     drawn = [(f"Value of each {of}", _bars(report)) for of, report in found.values.items()]
     if len(found.valued) > 1:
         drawn.append(("Over event time, UTC", _over_time(found.valued)))

@@ -1,9 +1,14 @@
-"""Whether the quick value of data agrees with learning everything anew: ``python tests/bench/value.py [log …]``.
+"""Whether the quick value of data is right: ``python tests/bench/value.py [log …]``; ``checks`` for those alone.
+
+The checks take the lists of a real log and add sources: a twin of the neighbours; noise, which describes candidates at
+random; chance, which recommends at random among those that others found. Values must add up to what all together gain;
+twins must be alike; noise must be last, and about nothing; chance is worth what finding them at all is. Then agreement
+with learning everything anew.
 
 Of each log its second half counts. Beside Shapley's shares and what is lost by leaving a source out of the ranking, all
 sources are learned anew without each one in turn (paired, bootstrap over users). Kendall's tau is of the order of the
-sources of a log by the quick loss and by the true one. Pairs are few, so that they are told one by one, in place of an
-interval. What valuing costs is measured beside.
+sources of a log by the quick loss and by the true one; its interval is that of 2,000 draws of all losses from their own
+intervals. Pairs are few, and told one by one. What valuing costs is measured beside.
 """
 
 import json
@@ -18,12 +23,15 @@ from typing import Any
 import numpy as np
 from bench_result import write
 
+from models.evaluate.of_path import OfPath
+from models.evaluate.prequential import Prequential
 from models.learn.groups import SCALE, Groups
-from models.rank.features import feature_names
-from models.value.games import GAMES
+from models.path import Path as PurePath
+from models.rank.features import OF_SOURCE, feature_names
+from models.value.games import GAMES, Game
 from models.value.settings import ValueSettings
 from models.value.valuing import Valuing
-from streams.evaluation import REPEATS
+from streams.evaluation import REPEATS, Log, events_of, settings_of
 
 DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
 LOGS = {
@@ -41,7 +49,9 @@ RECOMMENDERS = (
     "recent",
     "embedding",
 )
+CHECKED = ("rees46-sample",)
 N_LISTS, N_CANDIDATES = 4_000, 64
+N_DRAWS, Z = 2_000, 1.96
 
 
 def valued(name: str) -> dict[str, Any]:
@@ -52,6 +62,7 @@ def valued(name: str) -> dict[str, Any]:
         [sys.executable, "-c", code, *map(str, command), "--set", "value.share=1"],
         check=True,
         stdout=subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "RILLET_DATA"},
     )
     found = json.loads(done.stdout)
     report = found["report"]
@@ -77,14 +88,95 @@ def valued(name: str) -> dict[str, Any]:
 
 def agreement(figures: dict[str, Any]) -> dict[str, Any]:
     """Pairs of sources of one log in the same order by the quick loss and by the true one."""
-    pairs = []
+    rng, pairs, draws = np.random.default_rng(1), {}, []
     for name, found in figures.items():
-        for a, b in combinations(found["ndcg_by_source"], 2):
-            one, other = found["ndcg_by_source"][a], found["ndcg_by_source"][b]
-            quick = one["left_out"][0] - other["left_out"][0]
-            true = one["left_out_of_learning"][0] - other["left_out_of_learning"][0]
-            pairs.append((f"{name}: {a}, {b}", int(np.sign(quick) * np.sign(true))))
-    return {"tau": round(float(np.mean([sign for _, sign in pairs])), 3), "pairs": dict(pairs)}
+        of = {source: _drawn(each, rng) for source, each in found["ndcg_by_source"].items()}
+        for a, b in combinations(of, 2):
+            signs = np.sign(of[a][0] - of[b][0]) * np.sign(of[a][1] - of[b][1])
+            pairs[f"{name}: {a}, {b}"] = int(signs[0])
+            draws.append(signs[1:])
+    taus = np.mean(draws, axis=0)
+    interval = [round(float(each), 3) for each in np.percentile(taus, [2.5, 97.5])]
+    return {"tau": round(float(np.mean(list(pairs.values()))), 3), "interval": interval, "pairs": pairs}
+
+
+def _drawn(source: dict[str, list[float]], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The quick loss and the true one, as told, then as drawn."""
+    (quick, half), (true, low, high) = source["left_out"], source["left_out_of_learning"]
+    noise = rng.normal(size=(2, N_DRAWS))
+    return np.r_[quick, quick + half / Z * noise[0]], np.r_[true, true + (high - low) / (2 * Z) * noise[1]]
+
+
+def checks(name: str) -> dict[str, Any]:
+    """What must hold, on the lists of a log."""
+    groups, recommenders = lists_of(name)
+    without = shares(groups, recommenders, ("neighbours", "noise", "rest"), ("noise",))
+    chance = shares(groups, recommenders, ("neighbours", "chance", "rest"), ("chance",))
+    twins = shares(groups, recommenders, ("neighbours", "twin", "noise", "rest"), ("noise", "twin"))
+    return {"lists": len(groups.n), "without_twin": without, "with_twin": twins, "with_chance": chance}
+
+
+def lists_of(name: str) -> tuple[Groups, tuple[str, ...]]:
+    """All lists of a log with something wanted, as its scorers learned them."""
+    settings, _ = settings_of(None, [f"{name}={value}" for name, value in REPEATS.items()])
+    path, found = PurePath(settings.path()), []
+    follower = Prequential([OfPath(path, watch=lambda learned: found.append(learned.joined.groups))])
+    log = Log(str(DATA / LOGS[name]), name)
+    for _ in follower.run(events_of(log, lambda *_: None), 8):
+        pass
+    groups = Groups._make(np.concatenate(columns) for columns in zip(*found, strict=True))
+    assert path.learning is not None
+    told = (groups.target >= 0) & (groups.weight > 0.0) & (groups.n > 1)
+    return groups.of(told), tuple(path.learning.scorer.sources)
+
+
+def shares(
+    groups: Groups, recommenders: tuple[str, ...], players: tuple[str, ...], more: tuple[str, ...]
+) -> dict[str, Any]:
+    """NDCG of each player, with recommendation sources ``more`` among the columns."""
+    all_of = (*recommenders, *more)
+    names = feature_names(all_of)
+    columns = {
+        "noise": noise(groups, 0.0),
+        "chance": noise(groups, 1.0),
+        "twin": _of(groups, recommenders, "session_knn"),
+    }
+    width = len(OF_SOURCE) * len(recommenders)
+    parts = [groups.x[:, :, :width], *(columns[each] for each in more), groups.x[:, :, width:]]
+    free = {"agreement", "always"}
+    stems = {feature.partition(".")[0] for feature in names} - free
+    own = {"session_knn": ("neighbours",), **{each: (each,) for each in more}}
+    game = Game("check", dict.fromkeys(players, ""), {stem: own.get(stem, ("rest",)) for stem in stems})
+    valuing = Valuing(game, ValueSettings(share=1.0), all_of, np.zeros(len(names), np.float32), 0.5)
+    wider = groups._replace(x=np.ascontiguousarray(np.concatenate(parts, axis=2)))
+    for start in range(0, len(groups.n), 8):
+        valuing.add(wider.of(slice(start, start + 8)))
+    sums = valuing.taken()
+    mean = sums.total[0, 0] / sums.n
+    error = np.sqrt(np.maximum(sums.squares[0, 0] / sums.n - mean**2, 0.0) / sums.n)
+    gained = float((sums.all_in - sums.none_in)[0] / sums.n)
+    return {
+        "gained": round(gained, 6),
+        "sum_less_gained": float(mean.sum() - gained),
+        "values": {
+            p: [round(float(m), 6), round(Z * float(e), 6)]
+            for p, m, e in zip(players, mean, error, strict=True)
+        },
+    }
+
+
+def noise(groups: Groups, named: float) -> np.ndarray:
+    """Of four in ten candidates, at random; ``named`` is 1 where the source recommends them."""
+    rng, shape = np.random.default_rng(2), groups.x.shape[:2]
+    x = rng.random((*shape, len(OF_SOURCE)))
+    some = rng.random(shape) < 0.4
+    x[:, :, 0] = named
+    return np.where(some[:, :, None], np.round(x / SCALE), 0).astype(np.int16)
+
+
+def _of(groups: Groups, recommenders: tuple[str, ...], name: str) -> np.ndarray:
+    at = len(OF_SOURCE) * recommenders.index(name)
+    return groups.x[:, :, at : at + len(OF_SOURCE)]
 
 
 def cost() -> dict[str, float]:
@@ -114,11 +206,16 @@ def cost() -> dict[str, float]:
 
 
 def main(names: list[str]) -> None:
+    found = {"checks": {name: checks(name) for name in CHECKED}}
+    print(found, flush=True)
+    if names == ["checks"]:
+        write("value_checks", found)
+        return
     figures = {}
     for name in names or LOGS:
         figures[name] = valued(name)
         print(name, figures[name], flush=True)
-    write("value", {"logs": figures, "agreement": agreement(figures), "us_a_valued_list": cost()})
+    write("value", {"logs": figures, "agreement": agreement(figures), **found, "us_a_valued_list": cost()})
 
 
 if __name__ == "__main__":

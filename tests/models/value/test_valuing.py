@@ -4,7 +4,7 @@ from msgspec.structs import asdict
 
 from models.learn.groups import SCALE, Groups
 from models.rank.features import feature_names
-from models.value.games import GAMES, SOURCES, Game, layout_of, open_blocks
+from models.value.games import GAMES, SIGNALS, SOURCES, Game, fed, layout_of, open_blocks
 from models.value.settings import ValueSettings
 from models.value.valuing import Valuing
 from models.value.withheld import WITHHELD
@@ -109,6 +109,17 @@ def test_a_product_takes_what_both_of_its_parts_take() -> None:
     assert GAMES["signal"].takes("session_knn.again") == {"neighbours", "history"}
     assert GAMES["signal"].takes("session_knn.embedded") == {"neighbours", "model"}
     assert GAMES["signal"].takes("session_knn.score") == {"neighbours"}
+
+
+def test_where_nobody_looks_and_some_order_interactions_are_orders() -> None:
+    assert fed(SOURCES, {"browse", "purchase"}) is SOURCES
+    assert fed(SOURCES, {"search"}) is SOURCES
+    assert fed(SIGNALS, {"purchase"}) is SIGNALS
+    orders = fed(SOURCES, {"purchase"})
+    assert orders.needs["session_knn"] == ("purchase",)
+    assert orders.needs["category"] == ("purchase", "attributes")
+    assert orders.needs["purchase"] == ("purchase",)
+    assert orders.players == SOURCES.players
 
 
 def test_what_is_withheld_is_gone_and_the_rest_is_not() -> None:
