@@ -3,13 +3,14 @@
 #   make check           what CI runs: style, types, layers, every test
 #   make test            every test, real Kafka included (JDK 17 and Maven)
 #   make docs            write the generated pages and dashboards again
+#   make page            check the live page and build it again (Node 20)
 #   make bench           the measurements of tests/bench, one after the other
 #   make clean           remove what was built and cached here
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := demo
-.PHONY: demo check lint types layers test docs bench clean
+.PHONY: demo check lint types layers test docs page bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,11 +46,18 @@ docs: $(DEVELOP)
 	@$(BIN)/python -m streams.dashboards deploy
 	@$(BIN)/python -m streams.api.openapi_page > docs/openapi.json
 
+page: streams/page/node_modules/.package-lock.json
+	cd streams/page && npm run --silent check && npm run --silent build
+
+streams/page/node_modules/.package-lock.json: streams/page/package-lock.json
+	cd streams/page && npm ci --silent --ignore-scripts
+	cd streams/page && touch node_modules/.package-lock.json
+
 bench: $(DEVELOP)
 	@for bench in tests/bench/*.py; do echo "== $$bench"; PYTHONPATH=tests/support $(BIN)/python "$$bench"; done
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .rillet
+	rm -rf $(VENV) streams/page/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .rillet
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(USE): pyproject.toml | $(BIN)/python

@@ -1,0 +1,101 @@
+/** Hooks that ask the API: once, again and again, or for reports that then go on by the stream. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get, Problem, type Query, search } from "./api";
+import { type Channel, type Live, paused, refreshed, subscribe } from "./live";
+import type { Page } from "./types";
+
+export interface Asked<T> {
+  value: T | null;
+  problem: Problem | null;
+  again: () => void;
+}
+
+/** The answer to `path`, asked anew every `everyMs` where that is given; the last one stays until the next has come. */
+export function useAsk<T>(path: string | null, query: Query = {}, everyMs = 0): Asked<T> {
+  const url = path === null ? null : path + search(query);
+  return useTask<T>(url, (stop) => get<T>(url ?? "", {}, stop), everyMs);
+}
+
+/** All pages of a list, up to so many. */
+export function useList<T>(path: string | null, query: Query = {}, everyMs = 0): Asked<T[]> {
+  const key = path === null ? null : path + search(query);
+  return useTask<T[]>(key, (stop) => collect<T>(path ?? "", query, stop), everyMs);
+}
+
+export interface Report<T> {
+  key: string;
+  time_ms: number;
+  value: T;
+}
+
+/** Reports since a time, oldest first, and those that come while they are shown. */
+export function useReports<T>(channel: Channel, path: string, windowMs: number): Asked<Report<T>[]> {
+  const [fresh, setFresh] = useState<Report<T>[]>([]);
+  const asked = useTask<Report<T>[]>(`${path} ${windowMs}`, async (stop) => {
+    const found = await collect<Report<T>>(path, { since_ms: Date.now() - windowMs }, stop);
+    return found.reverse();
+  });
+  useEffect(
+    () => subscribe<T>(channel, (records) => setFresh((before) => [...before, ...told(records)].slice(-MAX))),
+    [channel],
+  );
+  if (asked.value === null) return asked;
+  const newestMs = asked.value.at(-1)?.time_ms ?? 0;
+  return { ...asked, value: [...asked.value, ...fresh.filter((each) => each.time_ms > newestMs)] };
+}
+
+function told<T>(records: Live<T>[]): Report<T>[] {
+  return records.flatMap(({ key, time_ms, value }) => (value === null ? [] : [{ key, time_ms, value }]));
+}
+
+const PAGE = 500;
+const MAX = 4000;
+
+async function collect<T>(path: string, query: Query, stop: AbortSignal): Promise<T[]> {
+  const found: T[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page = await get<Page>(path, { limit: PAGE, ...query, cursor }, stop);
+    found.push(...(page.items as T[]));
+    cursor = page.next;
+  } while (cursor !== null && found.length < MAX);
+  return found;
+}
+
+function useTask<T>(key: string | null, task: (stop: AbortSignal) => Promise<T>, everyMs = 0): Asked<T> {
+  const [state, setState] = useState<{ key: string | null; value: T | null; problem: Problem | null }>({
+    key,
+    value: null,
+    problem: null,
+  });
+  const [asked, ask] = useState(0);
+  const current = useRef(task);
+  current.current = task;
+  const round = refreshed.value;
+  // a round or a request from outside asks again
+  useEffect(() => {
+    if (key === null) return;
+    const stop = new AbortController();
+    const run = () =>
+      current.current(stop.signal).then(
+        (value) => setState({ key, value, problem: null }),
+        (error: unknown) => {
+          if (!stop.signal.aborted) setState((before) => ({ ...before, key, problem: problemOf(error) }));
+        },
+      );
+    void run();
+    const timer = everyMs ? setInterval(() => paused.value || document.hidden || run(), everyMs) : 0;
+    return () => {
+      stop.abort();
+      clearInterval(timer);
+    };
+  }, [key, round, asked, everyMs]);
+  const value = state.key === key ? state.value : null;
+  return { value, problem: state.problem, again: () => ask(asked + 1) };
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return new Problem(0, "Something is wrong with this page", String(error), "Load it again.");
+}

@@ -1,0 +1,40 @@
+/** What items are called. Asked for when first shown, many at once, and remembered. */
+
+import { signal } from "@preact/signals";
+import { get } from "./api";
+import type { Item, Page } from "./types";
+
+const MAX_HELD = 5000;
+const MAX_ASKED = 100;
+const WAIT_MS = 30;
+
+/** By id; null while unknown, or where the catalogue has none. */
+const held = signal(new Map<string, Item | null>());
+const wanted = new Set<string>();
+let timer = 0;
+
+export function itemOf(id: string): Item | null {
+  const found = held.value.get(id);
+  if (found === undefined) want(id);
+  return found ?? null;
+}
+
+export function titleOf(id: string): string {
+  return itemOf(id)?.title ?? id;
+}
+
+function want(id: string): void {
+  wanted.add(id);
+  if (timer === 0) timer = window.setTimeout(() => void ask(), WAIT_MS);
+}
+
+async function ask(): Promise<void> {
+  timer = 0;
+  const ids = [...wanted].slice(0, MAX_ASKED);
+  for (const id of ids) wanted.delete(id);
+  if (wanted.size) timer = window.setTimeout(() => void ask(), WAIT_MS);
+  const page = await get<Page>("/v1/items", { item: ids, limit: MAX_ASKED }).catch(() => ({ items: [] }));
+  const found = new Map((page.items as Item[]).map((item) => [item.item_id, item]));
+  const merged = [...held.value, ...ids.map((id) => [id, found.get(id) ?? null] as const)];
+  held.value = new Map(merged.slice(-MAX_HELD));
+}
