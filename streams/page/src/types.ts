@@ -361,6 +361,7 @@ export interface Item {
 /** Which items. */
 export interface ItemsQuery {
   prefix?: string;
+  item?: string[];
   limit?: number;
   cursor?: string | null;
 }
