@@ -1,7 +1,7 @@
 """Brokers for every test that speaks Kafka.
 
 A test that asks for ``kafka`` runs against a real Apache Kafka, started once a session; one that asks for
-``own_kafka`` has one for itself, which it may stop and kill. Where Java or Maven
+``own_kafka`` has one for itself, which it may stop and kill, ``module_kafka`` one for its module. Where Java or Maven
 is missing it is skipped, except under ``RILLET_REQUIRE_KAFKA=1`` or ``CI``, where it fails.
 """
 
@@ -24,7 +24,7 @@ def kafka_is_required() -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if {"kafka", "own_kafka"} & set(getattr(item, "fixturenames", ())):
+        if {"kafka", "own_kafka", "module_kafka"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("kafka")
 
 
@@ -37,6 +37,12 @@ def kafka() -> Iterator[broker.KafkaBroker]:
 @pytest.fixture
 def own_kafka() -> Iterator[broker.KafkaBroker]:
     """A real broker of the test's own, with empty topics."""
+    yield from _started()
+
+
+@pytest.fixture(scope="module")
+def module_kafka() -> Iterator[broker.KafkaBroker]:
+    """A real broker of the module's own, with empty topics."""
     yield from _started()
 
 

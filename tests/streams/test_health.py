@@ -1,13 +1,15 @@
 """Liveness, readiness and metrics, asked for over HTTP."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
 
-from streams.health import Health
+from streams.errors import SettingsError
+from streams.health import Health, check_address
 
 
 async def get(port: int, path: str) -> tuple[int, Any, str]:
@@ -69,3 +71,12 @@ def test_nothing_listens_after_it_stopped() -> None:
 
 def test_stopping_what_never_started_is_no_error() -> None:
     asyncio.run(health().stop())
+
+
+def test_an_address_that_is_taken_is_refused_with_the_setting_that_names_another() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"Nothing can listen on 127.0.0.1:{port}") as refused:
+            check_address("127.0.0.1", port, "trainer")
+    assert "RILLET_TRAINER__WEB_PORT" in str(refused.value)
+    check_address("127.0.0.1", port, "trainer")
