@@ -635,7 +635,7 @@ export interface ReplayRequest {
 }
 
 /** A record of a topic of reports; `value` is as the topic has it. */
-export interface ReportOf {
+export interface Report {
   key: string;
   time_ms: number;
   value: unknown;
