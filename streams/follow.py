@@ -30,6 +30,8 @@ UNSETTLED: Final = (
     KafkaError._UNKNOWN_PARTITION,
 )
 
+GATHER_S: Final = 0.05
+
 FINAL_ERRORS: Final = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError._FATAL)
 """What no waiting mends; the client itself goes on after everything else."""
 
@@ -65,7 +67,8 @@ Apply = Callable[[Sequence[FollowedRecord]], None]
 class Follower:
     """Reads all partitions of some topics in a thread and applies the messages, in batches, on the event loop.
 
-    It begins at the offset that ``starts`` gives for a topic and partition, at ``since_ms``, or at the beginning.
+    It begins at the offset that ``starts`` gives for a topic and partition, at ``since_ms``, or at the beginning. A
+    batch is gathered for 50 ms; ``prompt`` hands on at once what has come, which costs more turns of the event loop.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Follower:
         since_ms: int | None = None,
         starts: Mapping[tuple[str, int], int] | None = None,
         max_batch: int = 2_000,
+        prompt: bool = False,
     ) -> None:
         self._consumer = Consumer(
             {
@@ -96,6 +100,7 @@ class Follower:
         self._since_ms = since_ms
         self._from = starts or {}
         self._max_batch = max_batch
+        self._prompt = prompt
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"follow {topics[0]}", daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -120,7 +125,7 @@ class Follower:
             waiting = {tp for tp, end in ends.items() if end > 0}
             self._settle(waiting)
             while not self._stopping.is_set():
-                messages = self._consumer.consume(self._max_batch, 0.05)
+                messages = self._fetch()
                 records = [FollowedRecord.of(message) for message in messages if not message.error()]
                 if records:
                     self._deliver(records)
@@ -133,6 +138,12 @@ class Follower:
                 self._on_failure(error)
         finally:
             self._consumer.close()
+
+    def _fetch(self) -> list[Message]:
+        if not self._prompt:
+            return list(self._consumer.consume(self._max_batch, GATHER_S))
+        first = self._consumer.poll(GATHER_S)
+        return [] if first is None else [first, *self._consumer.consume(self._max_batch - 1, 0)]
 
     def _starts(self) -> list[TopicPartition]:
         partitions = []

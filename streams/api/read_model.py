@@ -31,11 +31,13 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH: Final = 500
+MAX_BATCH: Final = 200
 """Records applied between two turns of the event loop."""
-SWEPT: Final = 2_000
+SWEPT: Final = 200
 """Keys looked at between two turns of the event loop."""
-SWEEP_EVERY_S: Final = 0.5
+SWEEP_EVERY_S: Final = 0.05
+REST_S: Final = 60.0
+"""Between two rounds."""
 CATALOGUE: Final = (topics.ITEMS, topics.PROMOTIONS)
 TIMEOUT_S: Final = 30.0
 DETAIL: Final = 500
@@ -71,6 +73,7 @@ class ReadModel:
             self._crash,
             starts=_starts(self._conf, self._store, names),
             max_batch=MAX_BATCH,
+            prompt=True,
         )
         self._follower.start()
 
@@ -249,7 +252,7 @@ class Sweeper:
                 await self.sweep(topic)
             for topic in LOGS:
                 await self.cut(topic)
-            await asyncio.sleep(SWEEP_EVERY_S)
+            await asyncio.sleep(REST_S)
 
     async def sweep(self, topic: str, pause_s: float = SWEEP_EVERY_S) -> int:
         """One round over the keys of a topic; how many are left."""

@@ -22,7 +22,7 @@ from streams.api.figures import Overview
 from streams.api.gate import Gate, strangers
 from streams.api.live import Hub
 from streams.api.openapi import document
-from streams.api.operations import Operation
+from streams.api.operations import EVENT_STREAM, Operation
 from streams.api.page import LivePage
 from streams.api.person import Person
 from streams.api.post import Post
@@ -138,7 +138,10 @@ class Api:
         app = web.Application(middlewares=[strangers], client_max_size=self._settings.api.max_body_bytes)
         described = json(document(self._operations)).body
         for operation in [*self._operations, *_documents(described), *_of_page(self._page)]:
-            app.router.add_route(operation.method, operation.path, self._gate.wrap(operation))
+            handle = self._gate.wrap(operation)
+            app.router.add_route(operation.method, operation.path, handle)
+            if operation.method == "GET" and operation.media != EVENT_STREAM:
+                app.router.add_route("HEAD", operation.path, handle)
         app.on_shutdown.append(self._streams.close)
         return app
 

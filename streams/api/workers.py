@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ class Workers:
         ]
         self._partitions = partitions
         self._owners: dict[int, str] = {}
+        self._resolved: list[str] = []
+        self._look_again_s = 0.0
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -104,12 +107,12 @@ class Workers:
         return WorkerStanding(address=address, ready=status == 200, missing=missing)
 
     async def _known(self) -> list[str]:
-        """Addresses, those of a name that stands for several each."""
-        found: dict[str, None] = {}
-        for address in self._addresses:
-            for each in await _resolved(address):
-                found[each] = None
-        return list(found)
+        """Addresses, those of a name that stands for several each; looked up anew now and then."""
+        if time.monotonic() >= self._look_again_s:
+            found = [each for address in self._addresses for each in await _resolved(address)]
+            self._resolved = list(dict.fromkeys(found))
+            self._look_again_s = time.monotonic() + RESOLVED_S
+        return self._resolved
 
 
 async def _resolved(address: str) -> list[str]:

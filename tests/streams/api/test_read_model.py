@@ -1,0 +1,137 @@
+"""What the read model makes of records: the newest holds, repeats and removals are known, and all is bounded."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from models.ingest.dead_letter import bury
+from models.ingest.record import Rejected
+from schemas import headers, topics
+from schemas.api import DeadLetterSummary
+from schemas.catalog import Item
+from schemas.rejections import Reason, Rejection
+from streams.api.live import Hub
+from streams.api.read_model import ReadModel, Sweeper
+from streams.api.settings import ApiSettings
+from streams.api.store import Store
+from streams.follow import FollowedRecord
+from streams.settings import load
+
+NOW_MS = time.time_ns() // 1_000_000
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path)
+    yield opened
+    opened.close()
+
+
+def fail(error: BaseException) -> None:
+    raise error
+
+
+def model(store: Store, hub: Hub | None = None) -> ReadModel:
+    return ReadModel(load(environ={}), store, hub or Hub(), fail)
+
+
+def record(topic: str, offset: int, key: bytes, value: bytes | None, **more: Any) -> FollowedRecord:
+    given = {"partition": 0, "timestamp": NOW_MS, "headers": ()} | more
+    return FollowedRecord(topic=topic, offset=offset, key=key, value=value, **given)
+
+
+def slate(offset: int, user: bytes = b"u", slate_id: bytes | None = None, **more: Any) -> FollowedRecord:
+    named = [(headers.SLATE_ID, slate_id or b"events.browse-0-%d" % offset)]
+    return record(topics.SLATES, offset, user, b'{"n":%d}' % offset, headers=named, **more)
+
+
+def test_the_newest_slate_of_a_batch_holds_and_the_place_is_kept(store: Store) -> None:
+    model(store).apply([slate(1), slate(2), slate(3, b"other")])
+    held = store.get(topics.SLATES, b"u")
+    assert held is not None
+    assert (held.id, held.body) == (b"events.browse-0-2", b'{"n":2}')
+    assert store.offsets() == {(topics.SLATES, 0): 4}
+
+
+def test_a_repeat_is_neither_written_nor_told(store: Store) -> None:
+    hub = Hub()
+    reads, watch = model(store, hub), hub.watch(b"u")
+    reads.apply([slate(1)])
+    assert len(watch.take()) == 1
+    reads.apply([slate(2, slate_id=b"events.browse-0-1")])
+    assert watch.take() == []
+    assert store.offsets() == {(topics.SLATES, 0): 3}
+
+
+def test_a_null_value_removes_the_key(store: Store) -> None:
+    reads = model(store)
+    reads.apply([record(topics.RELATED, 1, b"i", b"{}")])
+    reads.apply([record(topics.RELATED, 2, b"i", None)])
+    assert store.get(topics.RELATED, b"i") is None
+
+
+def test_the_catalogue_is_held_as_ingest_reads_it(store: Store) -> None:
+    item = msgspec.json.encode(Item(item_id="i", time_ms=NOW_MS, title="shoe"))
+    model(store).apply(
+        [
+            record(topics.ITEMS, 1, b"i", item),
+            record(topics.ITEMS, 2, b"bad", b"{"),
+            record(topics.ITEMS, 3, b"j", item),
+        ]
+    )
+    assert [key for key, _ in store.after(topics.ITEMS, b"")] == [
+        b"i"
+    ]  # the last one's key is another item's
+
+
+def test_reports_lose_their_sketches_and_what_is_no_json_is_left_out(store: Store) -> None:
+    body = b'{"source":"events.browse","sketches":"AAAA"}'
+    model(store).apply([record(topics.QUALITY, 1, b"s", body), record(topics.QUALITY, 2, b"s", b"nix")])
+    (report,) = store.newest(topics.QUALITY)
+    assert (report.key, report.body) == (b"s", b'{"source":"events.browse"}')
+
+
+def test_dead_letters_are_held_without_their_bytes(store: Store) -> None:
+    refused = record(topics.BROWSE, 7, b"u", b"{broken")
+    letter = bury(Rejected(refused, Rejection(Reason.BROKEN_JSON, "it is broken")))
+    model(store).apply([record(topics.DEAD_LETTER, 1, b"u", letter.value, headers=letter.headers)])
+    (held,) = store.newest(topics.DEAD_LETTER)
+    told = msgspec.json.decode(held.body, type=DeadLetterSummary)
+    assert (told.topic, told.source_offset, told.reason, told.size_bytes) == (
+        topics.BROWSE,
+        7,
+        "broken_json",
+        7,
+    )
+    assert b"{broken" not in held.body
+
+
+def test_slates_go_when_they_are_too_old(store: Store) -> None:
+    model(store).apply([slate(1, b"old", timestamp=NOW_MS - 2 * DAY_MS), slate(2, b"new")])
+    sweeper = Sweeper(store, ApiSettings(slate_ttl_s=DAY_MS / 1000))
+    assert asyncio.run(sweeper.sweep(topics.SLATES)) == 1
+    assert [key for key, _ in store.after(topics.SLATES, b"")] == [b"new"]
+
+
+def test_what_is_too_much_goes_from_the_oldest_minute_on(store: Store) -> None:
+    minute_ms = 60_000
+    model(store).apply([slate(n, b"%d" % n, timestamp=NOW_MS - n * minute_ms) for n in range(6)])
+    sweeper = Sweeper(store, ApiSettings(max_entries=3))
+    asyncio.run(sweeper.sweep(topics.SLATES))  # counts
+    assert asyncio.run(sweeper.sweep(topics.SLATES)) == 3
+    assert [key for key, _ in store.after(topics.SLATES, b"")] == [b"0", b"1", b"2"]
+
+
+def test_logs_are_cut_by_age_and_number(store: Store) -> None:
+    reads = model(store)
+    reads.apply([record(topics.ALERTS, 0, b"s", b"{}", timestamp=NOW_MS - 2 * DAY_MS)])
+    reads.apply([record(topics.ALERTS, n, b"s", b"{}", timestamp=NOW_MS + n) for n in range(1, 151)])
+    asyncio.run(Sweeper(store, ApiSettings(history_days=1.0, max_reports=100)).cut(topics.ALERTS))
+    offsets = [each.offset for each in store.newest(topics.ALERTS)]
+    assert offsets == list(range(150, 50, -1))
