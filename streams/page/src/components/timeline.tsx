@@ -3,7 +3,7 @@ import { nowMs } from "../live";
 import type { StoredInteraction } from "../types";
 import { Ago, ItemLink } from "./basics";
 
-const DECADES_S = [1, 60, 3600, 86_400, 604_800, 2_592_000];
+const AGES_S = [1, 60, 3600, 86_400, 2_592_000];
 
 /** What the user did: a strip by age and kind, and the list. */
 export function Timeline({ events }: { events: StoredInteraction[] }) {
@@ -51,7 +51,7 @@ function Strip({ events, kinds }: { events: StoredInteraction[]; kinds: string[]
       <div class="lane ages">
         <span />
         <div>
-          {DECADES_S.map((age) => (
+          {AGES_S.map((age) => (
             <small key={age} style={{ right: placeOf(age) }}>
               {seconds(age)}
             </small>
@@ -67,7 +67,7 @@ function place(timeMs: number): string {
 }
 
 function placeOf(ageS: number): string {
-  const oldest = DECADES_S.at(-1) ?? 1;
+  const oldest = AGES_S.at(-1) ?? 1;
   const share = Math.log(Math.max(1, ageS)) / Math.log(oldest);
   return `${(100 * Math.min(1, share)).toFixed(2)}%`;
 }

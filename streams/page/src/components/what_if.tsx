@@ -101,18 +101,20 @@ function eventOf(kind: Kind, what: string): Record<string, unknown> {
 
 function Slider(props: { name: string; value: number; max: number; onChange: (value: number) => void }) {
   return (
-    <label class="slider">
-      <span>{props.name}</span>
-      <input
-        type="range"
-        min={0}
-        max={props.max}
-        step={0.05}
-        value={props.value}
-        onInput={(event) => props.onChange(Number(event.currentTarget.value))}
-      />
+    <div class="slider">
+      <label>
+        <span>{props.name}</span>
+        <input
+          type="range"
+          min={0}
+          max={props.max}
+          step={0.05}
+          value={props.value}
+          onInput={(event) => props.onChange(Number(event.currentTarget.value))}
+        />
+      </label>
       <output>{props.value.toFixed(2)}</output>
-    </label>
+    </div>
   );
 }
 

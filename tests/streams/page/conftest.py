@@ -1,0 +1,66 @@
+"""One broker, worker, simulated shop and API for all tests of the page, and one Chromium.
+
+Without Chromium or Node they are skipped, except under ``RILLET_REQUIRE_BROWSER=1`` or ``CI``, where they fail.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from api_process import System
+from chaos import WorkerProcess, wait_for
+from live_page import CHROMIUM, FLAGS, PAGE, free_port, running_shop
+from playwright.sync_api import Browser, sync_playwright
+
+from streams import broker
+
+
+def needed(what: str, how: str) -> None:
+    strict = any(
+        os.environ.get(name, "").lower() in {"1", "true"} for name in ("RILLET_REQUIRE_BROWSER", "CI")
+    )
+    (pytest.fail if strict else pytest.skip)(f"{what} is not here: {how}")
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """What package-lock.json names, installed."""
+    if shutil.which("npm") is None:
+        needed("npm", "install Node 20 or later")
+    installed, lock = PAGE / "node_modules" / ".package-lock.json", PAGE / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        subprocess.run(["npm", "ci", "--silent", "--ignore-scripts"], cwd=PAGE, check=True, timeout=170)
+        installed.touch()
+    return installed.parent
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        needed("Chromium", "apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with running_shop(tmp_path_factory.mktemp("shop")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an API on a broker with nothing on it, and no worker."""
+    folder = tmp_path_factory.mktemp("empty")
+    nobody = WorkerProcess("", "rillet", "nobody", folder)
+    nobody.log_path.write_text(f"worker_started health=http://127.0.0.1:{free_port()}\n")
+    with broker.embedded() as servers:
+        made = System(servers, nobody, None, folder)  # type: ignore[arg-type]
+        with made.another_api("api").start() as api:
+            wait_for(api.ready, "the API", worker=api)
+            yield str(api.health())
