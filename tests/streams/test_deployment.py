@@ -1,6 +1,7 @@
 """All processes of the compose file together, against a real Kafka: health, slates, traces, metrics, dashboards."""
 
 import json
+import re
 import socket
 import subprocess
 import time
@@ -169,7 +170,8 @@ def prometheus(running: Compose, tmp_path_factory: pytest.TempPathFactory) -> It
     program, folder = tool("prometheus"), tmp_path_factory.mktemp("prometheus")
     given = ROOT / "deploy" / "prometheus"
     (folder / "alerts.yml").write_text((given / "alerts.yml").read_text())
-    settings = running.mapped((given / "prometheus.yml").read_text()).replace("interval: 5s", "interval: 1s")
+    settings = re.sub(r" *scrape_timeout: .*\n", "", running.mapped((given / "prometheus.yml").read_text()))
+    settings = re.sub(r"interval: \d+s", "interval: 1s", settings)
     (folder / "prometheus.yml").write_text(settings)
     with socket.create_server(("127.0.0.1", 0)) as held:
         address = f"127.0.0.1:{held.getsockname()[1]}"
