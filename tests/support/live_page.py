@@ -31,7 +31,7 @@ QUICK = {
     "RILLET_PUBLISH__RELATED_INTERVAL_S": "0.5",
     "OMP_NUM_THREADS": "1",
 }
-SHOP = ("--rate", "8", "--shoppers", "40", "--items", "60", "--faults", "0.1", "--day", "60")
+SHOP = ("--rate", "8", "--shoppers", "40", "--items", "200", "--faults", "0.1", "--day", "60")
 
 
 @contextmanager
@@ -44,6 +44,7 @@ def running_shop(folder: Path, *options: str) -> Iterator[System]:
             made.api = api
             with simulated(servers, folder, *(options or SHOP)):
                 wait_for(api.ready, "the API", worker=api)
+                wait_for(lambda: api.get("/v1/reports/model?limit=1").json["items"], "the shop", worker=worker)
                 yield made
 
 

@@ -98,7 +98,7 @@ export function Choice<T extends string>({ label, value, options, onChange }: Ch
   return (
     <label class="choice">
       <span>{label}</span>
-      <select value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
+      <select aria-label={label} value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
         {options.map(([key, name]) => (
           <option key={key} value={key} selected={key === value}>
             {name}
