@@ -25,33 +25,32 @@ from streams.log.parse import LogRow
 
 
 class Logged(NamedTuple):
-    """One event of the log; an order names all of its items, a search none."""
+    """One event of the log; an order names all of its items, an impression those shown, a search none."""
 
     topic: str
     event: AnyEvent
     item_ids: tuple[str, ...]
 
 
-def to_events(rows: Iterable[LogRow], currency: str | None = None) -> Iterator[Logged]:
-    """Rows of one order that follow each other are one purchase, or several beyond ``MAX_LINES`` lines."""
-    for same, group in groupby(rows, key=_same_order):
+def to_events(rows: Iterable[LogRow]) -> Iterator[Logged]:
+    """Rows of one order, or of one record that lists items, become one event, or several beyond ``MAX_LINES``."""
+    for same, group in groupby(rows, key=_together):
         if same is None:
             for row in group:
-                yield _event(row, currency)
+                yield _event(row)
         else:
-            while lines := list(islice(group, MAX_LINES)):
-                yield _purchase(lines, currency)
+            while some := list(islice(group, MAX_LINES)):
+                yield _LISTING[some[0].kind](some)
 
 
-def _same_order(row: LogRow) -> tuple[str, str] | None:
-    return (row.user, row.order) if row.order else None
+def _together(row: LogRow) -> tuple[str, str | int, Kind] | None:
+    """What rows of one event have in common."""
+    if row.kind not in _LISTING:
+        return None
+    return (row.user, row.order or row.number, row.kind)
 
 
-def _event(row: LogRow, currency: str | None) -> Logged:
-    if row.kind is Kind.PURCHASE:
-        return _purchase([row], currency)
-    if row.kind is Kind.SEARCH:
-        return Logged(SEARCH, Search(**_who_and_when(row), query=row.query, category=row.category), ())
+def _event(row: LogRow) -> Logged:
     if row.kind is Kind.VIEW:
         return Logged(BROWSE, _browse(row), (row.item,))
     return Logged(FEEDBACK, _FEEDBACK[row.kind](row), (row.item,))
@@ -79,18 +78,35 @@ def _browse(row: LogRow) -> Browse:
         brand=row.brand,
         price=row.price,
         store_id=row.store_id,
+        slate_id=row.slate_id,
     )
 
 
-def _purchase(rows: list[LogRow], currency: str | None) -> Logged:
+def _search(rows: list[LogRow]) -> Logged:
+    first, results = rows[0], list(_items(rows))
+    event = Search(**_who_and_when(first), query=first.query, category=first.category, results=results)
+    return Logged(SEARCH, event, ())
+
+
+def _impression(rows: list[LogRow]) -> Logged:
+    first, items = rows[0], _items(rows)
+    event = Impression(**_who_and_when(first), item_ids=list(items), slate_id=first.slate_id)
+    return Logged(FEEDBACK, event, items)
+
+
+def _items(rows: list[LogRow]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(row.item for row in rows if row.item))
+
+
+def _purchase(rows: list[LogRow]) -> Logged:
     first = rows[0]
     order = Purchase(
         **_who_and_when(first),
         order_id=first.order or None,
-        currency=currency,
+        currency=first.currency,
         lines=[_line(row) for row in rows],
     )
-    return Logged(PURCHASE, order, tuple(dict.fromkeys(row.item for row in rows)))
+    return Logged(PURCHASE, order, _items(rows))
 
 
 def _line(row: LogRow) -> Line:
@@ -101,29 +117,39 @@ def _line(row: LogRow) -> Line:
         category=row.category,
         brand=row.brand,
         store_id=row.store_id,
+        promotion_id=row.promotion_id,
     )
 
 
+def _about(row: LogRow) -> dict[str, Any]:
+    return {**_who_and_when(row), "item_id": row.item, "slate_id": row.slate_id}
+
+
 def _cart(row: LogRow) -> AnyEvent:
-    return Cart(**_who_and_when(row), item_id=row.item, quantity=row.quantity, price=row.price)
+    return Cart(**_about(row), quantity=row.quantity, price=row.price)
 
 
 def _rating(row: LogRow) -> AnyEvent:
     assert row.rating is not None, "the mapping demands a column, the parser a number"
-    return Rating(**_who_and_when(row), item_id=row.item, rating=row.rating)
+    return Rating(**_about(row), rating=row.rating)
 
 
 def _dwell(row: LogRow) -> AnyEvent:
     assert row.dwell_ms is not None, "the mapping demands a column, the parser a number"
-    return Dwell(**_who_and_when(row), item_id=row.item, dwell_ms=row.dwell_ms)
+    return Dwell(**_about(row), dwell_ms=row.dwell_ms)
 
 
 _FEEDBACK: Final[dict[Kind, Callable[[LogRow], AnyEvent]]] = {
     Kind.CART: _cart,
     Kind.RATING: _rating,
     Kind.DWELL: _dwell,
-    Kind.CLICK: lambda row: Click(**_who_and_when(row), item_id=row.item),
-    Kind.WISHLIST: lambda row: Wishlist(**_who_and_when(row), item_id=row.item),
-    Kind.DISMISS: lambda row: Dismiss(**_who_and_when(row), item_id=row.item),
-    Kind.IMPRESSION: lambda row: Impression(**_who_and_when(row), item_ids=[row.item]),
+    Kind.CLICK: lambda row: Click(**_about(row)),
+    Kind.WISHLIST: lambda row: Wishlist(**_about(row)),
+    Kind.DISMISS: lambda row: Dismiss(**_about(row)),
 }
+_LISTING: Final[dict[Kind, Callable[[list[LogRow]], Logged]]] = {
+    Kind.PURCHASE: _purchase,
+    Kind.IMPRESSION: _impression,
+    Kind.SEARCH: _search,
+}
+"""Kinds of which several rows make one event."""

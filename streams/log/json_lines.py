@@ -1,12 +1,12 @@
-"""JSON lines: one object a line; members of objects inside are columns named ``outer.inner``."""
+"""JSON lines: one object a line. Columns are paths to what is in it, as ``streams.log.paths`` has them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, Final
 
-import msgspec
-
 from streams.log.mapping import FilePart
+from streams.log.objects import object_of
+from streams.log.paths import EACH, Paths, is_path
 from streams.log.source import Source
 from streams.log.table import CutOff, Row, Table, Unreadable
 from streams.log.text import Text
@@ -14,8 +14,6 @@ from streams.log.text import Text
 SAMPLE: Final = 1_000
 """Objects whose members are the columns."""
 MAX_DEPTH: Final = 5
-
-_decode: Final = msgspec.json.Decoder().decode
 
 
 def read_json_lines(
@@ -26,40 +24,61 @@ def read_json_lines(
     Those that are ``rare`` count as there even where no object of the sample has them.
     """
     text = Text(source, file.encoding)
-    objects = _objects(text)
+    objects = _objects(text, file.format or "jsonl")
     sample = list(islice(objects, SAMPLE))
-    seen = dict.fromkeys(name for _, each in sample if isinstance(each, dict) for name in members(each))
-    columns = [name for name in needed if name in seen or name in rare] or list(seen)
-    paths = [name.split(".") for name in columns]
+    inside = [each for _, each in sample if isinstance(each, dict)]
+    seen = dict.fromkeys(name for each in inside for name in members(each) if is_path(name))
+    found = _found(inside, [name for name in needed if name not in seen and name not in rare], file)
+    columns = [name for name in needed if name in seen or name in rare or name in found] or list(seen)
     lacking = [name for name in seen if name not in columns]
+    paths = Paths(columns, file.empty, lenient=not needed)
     rows = _rows(chain(sample, objects), paths, text, len(lacking))
     return Table((*columns, *lacking), rows)
 
 
 def members(value: Mapping[str, Any], prefix: str = "", depth: int = 1) -> Iterator[str]:
-    """Dotted names of everything in an object that is no object."""
+    """Paths to everything in an object that is no object; of a list of objects, to what is in the first."""
     for name, each in value.items():
-        if isinstance(each, dict) and depth < MAX_DEPTH:
+        if depth == MAX_DEPTH:
+            yield prefix + name
+        elif isinstance(each, dict):
             yield from members(each, f"{prefix}{name}.", depth + 1)
+        elif isinstance(each, list) and each and isinstance(each[0], dict):
+            yield from members(each[0], f"{prefix}{name}{EACH}.", depth + 1)
         else:
             yield prefix + name
 
 
-def _objects(text: Text) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]:
+def _found(objects: Sequence[dict[str, Any]], expressions: Sequence[str], file: FilePart) -> set[str]:
+    """Expressions that lead to a value in any of the objects."""
+    found: set[str] = set()
+    for expression in expressions:
+        paths = Paths([expression], file.empty)
+        if any(_has_value(paths, each) for each in objects):
+            found.add(expression)
+    return found
+
+
+def _has_value(paths: Paths, value: dict[str, Any]) -> bool:
+    try:
+        return any(text for (text,) in paths.rows(value))
+    except ValueError:
+        return True
+
+
+def _objects(text: Text, form: str) -> Iterator[tuple[int, dict[str, Any] | Unreadable]]:
     for line, each in enumerate(text, 1):
         if each.isspace():
             continue
         try:
-            value = _decode(each)
-        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+            yield line, object_of(each, form)
+        except ValueError as error:
             yield line, Unreadable(line, each, str(error))
-            continue
-        yield line, value if isinstance(value, dict) else Unreadable(line, each, "not an object")
 
 
 def _rows(
     objects: Iterator[tuple[int, dict[str, Any] | Unreadable]],
-    paths: list[list[str]],
+    paths: Paths,
     text: Text,
     n_lacking: int,
 ) -> Iterator[Row | Unreadable | CutOff]:
@@ -70,25 +89,18 @@ def _rows(
             yield held
         held = value if isinstance(value, Unreadable) else None
         if not isinstance(value, Unreadable):
-            yield Row(line, [as_text(_member(value, path)) for path in paths] + lacking)
+            yield from _of_object(line, value, paths, lacking)
     if held:
         yield held if text.whole else CutOff(held.line)
 
 
-def _member(value: Any, path: list[str]) -> Any:
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
-
-
-def as_text(value: Any) -> str:
-    """As it would stand in a CSV file."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else msgspec.json.encode(value).decode()
+def _of_object(
+    line: int, value: dict[str, Any], paths: Paths, lacking: list[str]
+) -> Iterator[Row | Unreadable]:
+    try:
+        rows = list(paths.rows(value))
+    except ValueError as error:
+        yield Unreadable(line, str(value)[:500], str(error))
+        return
+    for place, values in enumerate(rows):
+        yield Row(line, values + lacking, place)

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from streams.errors import InputError
+from streams.log.objects import JSON_FORMATS
+from streams.log.paths import compiled
 
 Column = Annotated[str, StringConstraints(min_length=1)]
 KindName = Literal[
@@ -33,9 +35,10 @@ class Part(BaseModel):
 class FilePart(Part):
     """How the file is written."""
 
-    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = Field(
+    format: Literal["csv", "tsv", "jsonl", "parquet", "snowplow"] | None = Field(
         None,
-        description="What the file is; by default told by its name (`.csv`, `.tsv`, `.jsonl`, `.parquet`).",
+        description="What the file is; by default told by its name (`.csv`, `.tsv`, `.jsonl`, `.parquet`). `snowplow`: "
+        "its enriched events, as lines of tab-separated fields or as JSON lines. Of a topic it is `jsonl` by default.",
     )
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
         None, description="Between two values of a CSV row; a comma, in TSV a tab, by default."
@@ -50,6 +53,9 @@ class FilePart(Part):
     encoding: str = Field(
         "utf-8",
         description="How text is encoded. A line that is not is read as Windows-1252, counted and reported.",
+    )
+    empty: tuple[str, ...] = Field(
+        (), description="Texts that stand for no value in JSON, such as `(not set)`."
     )
     whole_numbers: tuple[Column, ...] = Field(
         (), description="Columns of ids that were exported as fractions: `17850.0` is read as `17850`."
@@ -71,7 +77,7 @@ class FilePart(Part):
 
 
 class ColumnsPart(Part):
-    """Which column is what. In JSON lines, `a.b` is the member `b` of the object `a`."""
+    """Which column is what; in JSON a path, see [Nested records](#nested-records)."""
 
     user: Column = Field(description="Who; rows that name nobody are left out.")
     item: Column | None = Field(
@@ -96,6 +102,11 @@ class ColumnsPart(Part):
     dwell_ms: Column | None = Field(None, description="Time spent on the item, milliseconds.")
     platform: Column | None = Field(None, description="Device or channel.")
     store_id: Column | None = Field(None, description="Store.")
+    currency: Column | None = Field(None, description="Three letters, of purchases.")
+    slate_id: Column | None = Field(
+        None, description="Rillet's slate that the item was shown in, of looks, clicks and impressions."
+    )
+    promotion_id: Column | None = Field(None, description="Promotion, of bought items.")
 
     @model_validator(mode="after")
     def _rating_has_a_scale(self) -> Self:
@@ -177,6 +188,34 @@ class ConstantsPart(Part):
     )
 
 
+class CatalogPart(Part):
+    """What becomes entries of `catalog.items`, by `rillet connect`; nothing without `item`."""
+
+    item: Column | None = Field(None, description="Which item.")
+    title: Column | None = Field(None, description="What it is called.")
+    category: Column | None = Field(None, description="Its category.")
+    brand: Column | None = Field(None, description="Its brand.")
+    price: Column | None = Field(None, description="Its price.")
+    store_id: Column | None = Field(None, description="Store.")
+    origin: Column | None = Field(None, description="Where it comes from.")
+    available: Column | None = Field(None, description="Whether it can be bought.")
+    available_values: tuple[str, ...] = Field(
+        ("true",), description="Values of `available` that mean it can; nothing there means so too."
+    )
+    created: Column | None = Field(None, description="Since when there is the item, as times are written.")
+    kinds: tuple[str, ...] = Field(
+        (), description="Values of `kind.column` whose records tell of items; by default all do."
+    )
+    removed: tuple[str, ...] = Field(
+        (), description="Values of `kind.column` whose records take the item out of the catalogue."
+    )
+
+    def columns(self) -> list[str]:
+        """Every column that is read."""
+        names = ("item", "title", "category", "brand", "price", "store_id", "origin", "available", "created")
+        return [column for name in names if (column := getattr(self, name))]
+
+
 class LogMapping(Part):
     """What a log file means."""
 
@@ -187,6 +226,23 @@ class LogMapping(Part):
     kind: KindPart = KindPart()
     id: IdPart = IdPart()
     constants: ConstantsPart = ConstantsPart()
+    catalog: CatalogPart = CatalogPart()
+
+    @model_validator(mode="after")
+    def _paths_lead_somewhere(self) -> Self:
+        if self.file.format in JSON_FORMATS:
+            for column in self.needed():
+                compiled(column)
+        return self
+
+    @model_validator(mode="after")
+    def _catalog_is_whole(self) -> Self:
+        catalog = self.catalog
+        if catalog.item is None and catalog != CatalogPart():
+            raise ValueError("catalog.item is missing: without it nothing becomes an entry")
+        if (catalog.kinds or catalog.removed) and not self.kind.column:
+            raise ValueError("catalog.kinds and catalog.removed are values of kind.column: set that")
+        return self
 
     @model_validator(mode="after")
     def _items_where_needed(self) -> Self:
@@ -209,6 +265,7 @@ class LogMapping(Part):
         ]
         named += [self.time.column, self.kind.column, self.id.column, *self.id.hash_of]
         named += [name for name in self.id.template_names() if name not in TEMPLATE_NAMES]
+        named += self.catalog.columns()
         return list(dict.fromkeys(name for name in named if name))
 
     def rare(self) -> list[str]:

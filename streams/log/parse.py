@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -13,12 +13,13 @@ from models.ingest.plausibility import EARLIEST_MS, LATEST_MS
 from models.kinds import Kind
 from schemas.events import DwellMs, Id, Label, Money
 from streams.log.clock import FIRST_MS, clock
-from streams.log.mapping import LogMapping
+from streams.log.mapping import IdPart, LogMapping
 
 Values = Sequence[str]
 ROW_ERRORS: Final = (ValueError, IndexError, OverflowError)
 """What a value that makes no sense raises."""
 MAX_UNMAPPED: Final = 50
+MAX_UNMAPPED_CHARACTERS: Final = 100
 _PLACE: Final = re.compile(r"`\$\[(\d+)\]`")
 
 
@@ -43,6 +44,18 @@ class LogRow(Struct, frozen=True, array_like=True):
     query: Annotated[str, Meta(max_length=1024)]
     rating: Annotated[float, Meta(ge=0.0, le=1.0)] | None
     dwell_ms: DwellMs | None
+    place: int = 0
+    """Of the row in its record, from 0."""
+    currency: Annotated[str, Meta(min_length=3, max_length=3)] | None = None
+    slate_id: Id | None = None
+    promotion_id: Id | None = None
+
+
+class Origin(NamedTuple):
+    """What a record of a topic is known by, where its value does not say."""
+
+    event_id: str
+    time_ms: int
 
 
 def why_not(error: Exception) -> str:
@@ -63,6 +76,7 @@ class Parser:
         self._kinds = {value: Kind[kind.upper()] for value, kind in mapping.kind.values.items()}
         self._kind = Kind[mapping.kind.constant.upper()]
         self._event_id = _identifier(mapping, places, name, file)
+        self._names_events = mapping.id != IdPart()
         whole = mapping.file.whole_numbers
         self._whole = tuple(places[each] for each in whole if each in places)
 
@@ -78,9 +92,16 @@ class Parser:
         self._price, self._quantity = place(columns.price), place(columns.quantity)
         self._rating, self._dwell = place(columns.rating), place(columns.dwell_ms)
         self._platform, self._store = place(columns.platform), place(columns.store_id)
+        self._currency, self._slate, self._promotion = (
+            place(columns.currency), place(columns.slate_id), place(columns.promotion_id),
+        )  # fmt: skip
 
-    def parse(self, values: Values, number: int) -> LogRow | None:
+    def parse(
+        self, values: Values, number: int, place: int = 0, origin: Origin | None = None
+    ) -> LogRow | None:
         """None for rows that name nobody or no item, are of a kind left out, or take something back.
+
+        Rows of one record have its ``number`` and each a ``place``. ``origin`` stands in for an id and a time.
 
         Raises:
             ValueError, IndexError, OverflowError: a value makes no sense, see ``ROW_ERRORS``.
@@ -100,11 +121,11 @@ class Parser:
         order = self._text(values, self._order) if kind is Kind.PURCHASE else None
         return msgspec.convert(
             (
-                self._clock(values[self._time].strip()) if self._time >= 0 else FIRST_MS + 1_000 * number,
+                self.time_ms(values, number, origin),
                 order or "",
                 number,
                 kind.value,
-                self._event_id(values, number),
+                self._placed_id(values, number, place, origin),
                 user,
                 item,
                 self._text(values, self._session),
@@ -117,12 +138,27 @@ class Parser:
                 query,
                 self._rated(values) if kind is Kind.RATING else None,
                 self._dwelt(values) if kind is Kind.DWELL else None,
+                place,
+                self._in_currency(values) if kind is Kind.PURCHASE else None,
+                self._text(values, self._slate),
+                self._text(values, self._promotion),
             ),
             LogRow,
         )
 
+    def time_ms(self, values: Values, number: int, origin: Origin | None) -> int:
+        """When it happened, milliseconds since 1970. Raises as ``parse`` does."""
+        if origin is not None and not (self._time >= 0 and values[self._time].strip()):
+            return origin.time_ms
+        return self._clock(values[self._time].strip()) if self._time >= 0 else FIRST_MS + 1_000 * number
+
+    def _placed_id(self, values: Values, number: int, place: int, origin: Origin | None) -> str:
+        event_id = self._event_id(values, number) if origin is None or self._names_events else ""
+        event_id = event_id or (origin.event_id if origin else "")
+        return f"{event_id}#{place}" if place and event_id else event_id
+
     def _kind_of(self, value: str) -> Kind | None:
-        kind = self._kinds.get(value)
+        kind, value = self._kinds.get(value), value[:MAX_UNMAPPED_CHARACTERS]
         if kind is None and (value in self.unmapped or len(self.unmapped) < MAX_UNMAPPED):
             self.unmapped[value] += 1
         return kind
@@ -135,6 +171,9 @@ class Parser:
         if price is None:
             return None
         return float(price) / (quantity if self._columns.price_is_total else 1)
+
+    def _in_currency(self, values: Values) -> str | None:
+        return self._text(values, self._currency) or self._constants.currency
 
     def _rated(self, values: Values) -> float:
         worst = self._columns.rating_worst

@@ -12,6 +12,7 @@ from streams.log.guess import guess
 from streams.log.in_time import in_time
 from streams.log.json_lines import read_json_lines
 from streams.log.mapping import FilePart, LogMapping
+from streams.log.objects import JSON_FORMATS
 from streams.log.parquet import read_parquet
 from streams.log.parse import ROW_ERRORS, LogRow, Parser, why_not
 from streams.log.presets import named
@@ -53,7 +54,7 @@ class Log:
     def __iter__(self) -> Iterator[Logged]:
         self.tally = Tally(self.path, self.mapping.file.max_unreadable)
         rows = self._in_order() if self.mapping.file.in_order else self._sorted()
-        yield from to_events(rows, self.mapping.constants.currency)
+        yield from to_events(rows)
 
     def rows(self, on_bytes: OnBytes | None = None) -> Iterator[LogRow]:
         """The rows that become events, as they lie in the file."""
@@ -86,9 +87,9 @@ class Log:
         tally = self.tally
         for row in table.rows:
             if isinstance(row, Row):
-                tally.n_rows += 1
+                tally.n_rows += row.place == 0
                 try:
-                    parsed = parser.parse(row.values, tally.n_rows - 1)
+                    parsed = parser.parse(row.values, tally.n_rows - 1, row.place)
                 except ROW_ERRORS as error:
                     tally.unreadable(Unreadable(row.line, ",".join(row.values), why_not(error)))
                     continue
@@ -146,6 +147,6 @@ def read_table(source: Source, mapping: LogMapping) -> Table:
 def _table(source: Source, file: FilePart, mapping: LogMapping) -> Table:
     if file.format == "parquet":
         return read_parquet(source, mapping.needed())
-    if file.format == "jsonl":
+    if file.format in JSON_FORMATS:
         return read_json_lines(source, file, mapping.needed(), mapping.rare())
     return read_delimited(source, file)

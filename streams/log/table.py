@@ -7,10 +7,14 @@ from streams.errors import InputError
 
 
 class Row(NamedTuple):
-    """Values by the place of their column; ``line`` is where the row ends in the file, from 1."""
+    """Values by the place of their column; ``line`` is where the row ends in the file, from 1.
+
+    ``place`` counts the rows of one record from 0: a nested one may have several.
+    """
 
     line: int
     values: Sequence[str]
+    place: int = 0
 
 
 class Unreadable(NamedTuple):
