@@ -77,7 +77,7 @@ MEANINGS: Final[dict[str, str]] = {
     "left_out_error": "standard error of it",
     "lines": "lines of the order",
     "low": "least value that passes; null where any does, or where too little was seen to tell",
-    "mapping": "a mapping file for `rillet replay`, null where the vocabulary says all",
+    "mapping": "a mapping file for `rillet connect`, null where the vocabulary says all",
     "measurements": "prequential figures: predicted first, learned after",
     "memory_bytes": "what the recommendation sources made of it hold in memory",
     "metric": "name of the figure, such as `ndcg`",

@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": ("streams.commands.evaluate", "Try the recommendations over a log."),
     "ope": ("streams.commands.ope", "Estimate what another policy would have earned."),
     "replay": ("streams.commands.replay", "Send a shop's event log to the topics."),
+    "connect": ("streams.commands.connect", "Carry a shop's own topic into Rillet."),
     "mapping": ("streams.commands.mapping", "Guess, list and show what the columns of a log mean."),
     "explain": ("streams.commands.explain", "Tell why a user sees these items."),
     "doctor": ("streams.commands.doctor", "Tell what is amiss, and the remedy."),

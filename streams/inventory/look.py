@@ -206,7 +206,7 @@ def _inferred(
     settings: Settings, records: Sequence[FollowedRecord], n_records: int, *, is_known: bool
 ) -> Inferred:
     looked_into = contents([each.value for each in records])
-    found = None if is_known else proposal(records, [value for _, value in looked_into.objects])
+    found = None if is_known else proposal(records)
     return infer(
         records,
         looked_into,

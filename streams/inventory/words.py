@@ -94,7 +94,7 @@ def proposed(proposal: Proposal) -> str:
         f"{_header(headers.GA4_JSON)}",
         "segment": "from Segment: produce them to the topics named, keyed by user, with the header "
         f"{_header(headers.SEGMENT_JSON)}",
-        "mapping": "by this mapping, as `rillet replay --mapping` takes it",
+        "mapping": "by this mapping, as `rillet connect --mapping` takes it",
     }[proposal.vocabulary]
     return f"{n} of {n + proposal.n_refused} sampled records become events ({events}), {how}"
 
