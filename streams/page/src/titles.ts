@@ -10,7 +10,9 @@ const WAIT_MS = 30;
 
 /** By id; null while unknown, or where the catalogue has none. */
 const held = signal(new Map<string, Item | null>());
-const wanted = new Set<string>();
+/** Wanted or asked for, and not told yet. */
+const pending = new Set<string>();
+let wanted: string[] = [];
 let timer = 0;
 
 export function itemOf(id: string): Item | null {
@@ -24,16 +26,19 @@ export function titleOf(id: string): string {
 }
 
 function want(id: string): void {
-  wanted.add(id);
+  if (pending.has(id)) return;
+  pending.add(id);
+  wanted.push(id);
   if (timer === 0) timer = window.setTimeout(() => void ask(), WAIT_MS);
 }
 
 async function ask(): Promise<void> {
-  timer = 0;
-  const ids = [...wanted].slice(0, MAX_ASKED);
-  for (const id of ids) wanted.delete(id);
-  if (wanted.size) timer = window.setTimeout(() => void ask(), WAIT_MS);
-  const page = await get<Page>("/v1/items", { item: ids, limit: MAX_ASKED }).catch(() => ({ items: [] }));
+  const ids = wanted.slice(0, MAX_ASKED);
+  wanted = wanted.slice(MAX_ASKED);
+  timer = wanted.length ? window.setTimeout(() => void ask(), WAIT_MS) : 0;
+  const page = await get<Page>("/v1/items", { item: ids }).catch(() => null);
+  for (const id of ids) pending.delete(id);
+  if (page === null) return;
   const found = new Map((page.items as Item[]).map((item) => [item.item_id, item]));
   const merged = [...held.value, ...ids.map((id) => [id, found.get(id) ?? null] as const)];
   held.value = new Map(merged.slice(-MAX_HELD));

@@ -75,7 +75,7 @@ def test_events_and_slates_flow_with_their_rates_latency_and_lag(tab):
     page = tab.open("now")
     expect(page.locator(".badge")).to_have_text("Live")
     expect(page.locator(".tail li").nth(5)).to_be_visible()
-    expect(page.locator(".tile", has_text="p99")).to_contain_text(re.compile(r"\d+ m?s"))
+    expect(page.locator(".tile", has_text="Latency, p99")).to_contain_text(re.compile(r"\d+ m?s"))
     expect(page.locator(".tile", has_text="Ranked by")).to_contain_text("listwise")
     expect(page.get_by_label("Time from an event to its slate").locator("canvas")).to_be_visible()
     expect(page.get_by_label("Events a second by topic").locator("b").first).to_have_text(

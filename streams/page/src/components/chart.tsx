@@ -117,10 +117,15 @@ function series(line: Line): uPlot.Series {
     label: line.name,
     stroke: colour(line.colour),
     width: 2,
-    points: { show: false },
+    points: { show: isSparse, size: 5 },
     spanGaps: true,
     ...dash,
   };
+}
+
+/** A line needs two points; fewer are drawn as such. */
+function isSparse(plot: uPlot, at: number): boolean {
+  return (plot.data[at] ?? []).filter((value) => value !== null).length < 2;
 }
 
 function axis(more: uPlot.Axis): uPlot.Axis {

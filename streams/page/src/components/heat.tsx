@@ -21,7 +21,7 @@ export function Heat({ source, checks }: { source: string; checks: CheckResult[]
   const dimensions = DIMENSIONS.filter((dimension) => checks.some((each) => each.dimension === dimension));
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <section class="scroll" tabIndex={0} aria-label={`Quality of ${source}`}>
+    <section class="scroll whole" tabIndex={0} aria-label={`Quality of ${source}`}>
       <table class="heat">
         <thead>
           <tr>

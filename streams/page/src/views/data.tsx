@@ -11,7 +11,7 @@ import { Table } from "../components/table";
 import { bytes, clock, count, fixed, percent, seconds, words } from "../format";
 import { nowMs } from "../live";
 import { href, refine, route, windowMs } from "../route";
-import type { Alert, Asset, CheckReport, CheckResult, Page, ValueReport } from "../types";
+import type { Alert, Asset, CheckReport, CheckResult, Page, Status, ValueReport } from "../types";
 
 type Checks = Report<CheckReport>[];
 
@@ -75,7 +75,7 @@ function HeatOf({ reports, asked }: { reports: Checks; asked: string | undefined
         {sources.map((source) => (
           <li key={source}>
             <a href={href("data", [source])} aria-current={source === value.source ? "true" : undefined}>
-              <StatusMark status={newest.get(source)?.value.status ?? "pass"} /> {source}
+              <StatusMark status={worst(newestChecks(reports, source))} /> {source}
             </a>
           </li>
         ))}
@@ -93,6 +93,12 @@ function HeatOf({ reports, asked }: { reports: Checks; asked: string | undefined
 function newestChecks(reports: Checks, source: string): CheckResult[] {
   const own = reports.filter(({ value }) => value.source === source).flatMap(({ value }) => value.checks);
   return [...new Map(own.map((each) => [`${each.check} ${each.field}`, each])).values()];
+}
+
+function worst(checks: CheckResult[]): Status {
+  return (
+    (["fail", "warn"] as const).find((status) => checks.some((each) => each.status === status)) ?? "pass"
+  );
 }
 
 interface OfCheck extends CheckResult {

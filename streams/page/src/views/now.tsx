@@ -61,8 +61,8 @@ function Tiles() {
     <dl class="tiles wide">
       <Tile name="Events" value={`${perSecond("events")} /s`} />
       <Tile name="Slates" value={`${perSecond("slates")} /s`} />
-      <Tile name="Event to slate, p50" value={seconds(reading?.p50_s)} />
-      <Tile name="p99" value={seconds(reading?.p99_s)} />
+      <Tile name="Latency, p50" value={seconds(reading?.p50_s)} note="event to slate" />
+      <Tile name="Latency, p99" value={seconds(reading?.p99_s)} note="event to slate" />
       <Tile name="Lag" value={count(reading?.lag)} note="records" />
       <Tile name="Newest slate" value={slate ? ago(slate.processed_ms, nowMs.value) : "–"} />
       <Tile
