@@ -8,19 +8,17 @@ import type { Page } from "./types";
 export interface Asked<T> {
   value: T | null;
   problem: Problem | null;
-  again: () => void;
 }
 
 /** The answer to `path`, asked anew every `everyMs` where that is given; the last one stays until the next has come. */
-export function useAsk<T>(path: string | null, query: Query = {}, everyMs = 0): Asked<T> {
-  const url = path === null ? null : path + search(query);
-  return useTask<T>(url, (stop) => get<T>(url ?? "", {}, stop), everyMs);
+export function useAsk<T>(path: string, query: Query = {}, everyMs = 0): Asked<T> {
+  const url = path + search(query);
+  return useTask<T>(url, (stop) => get<T>(url, {}, stop), everyMs);
 }
 
 /** All pages of a list, up to so many. */
-export function useList<T>(path: string | null, query: Query = {}, everyMs = 0): Asked<T[]> {
-  const key = path === null ? null : path + search(query);
-  return useTask<T[]>(key, (stop) => collect<T>(path ?? "", query, stop), everyMs);
+export function useList<T>(path: string, query: Query = {}, everyMs = 0): Asked<T[]> {
+  return useTask<T[]>(path + search(query), (stop) => collect<T>(path, query, stop), everyMs);
 }
 
 export interface Report<T> {
@@ -63,25 +61,19 @@ async function collect<T>(path: string, query: Query, stop: AbortSignal): Promis
   return found;
 }
 
-function useTask<T>(key: string | null, task: (stop: AbortSignal) => Promise<T>, everyMs = 0): Asked<T> {
-  const [state, setState] = useState<{ key: string | null; value: T | null; problem: Problem | null }>({
-    key,
-    value: null,
-    problem: null,
-  });
-  const [asked, ask] = useState(0);
+/** Done anew when `key` changes, after a reconnection or a pause, and by time. */
+function useTask<T>(key: string, task: (stop: AbortSignal) => Promise<T>, everyMs = 0): Asked<T> {
+  const [state, setState] = useState<Asked<T>>({ value: null, problem: null });
   const current = useRef(task);
   current.current = task;
   const round = refreshed.value;
-  // a round or a request from outside asks again
   useEffect(() => {
-    if (key === null) return;
     const stop = new AbortController();
     const run = () =>
       current.current(stop.signal).then(
-        (value) => setState({ key, value, problem: null }),
+        (value) => setState({ value, problem: null }),
         (error: unknown) => {
-          if (!stop.signal.aborted) setState((before) => ({ ...before, key, problem: problemOf(error) }));
+          if (!stop.signal.aborted) setState((before) => ({ ...before, problem: problemOf(error) }));
         },
       );
     void run();
@@ -90,9 +82,8 @@ function useTask<T>(key: string | null, task: (stop: AbortSignal) => Promise<T>,
       stop.abort();
       clearInterval(timer);
     };
-  }, [key, round, asked, everyMs]);
-  const value = state.key === key ? state.value : null;
-  return { value, problem: state.problem, again: () => ask(asked + 1) };
+  }, [key, round, everyMs]);
+  return state;
 }
 
 function problemOf(error: unknown): Problem {

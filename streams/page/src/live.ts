@@ -71,7 +71,7 @@ export function start(): void {
     stream.start();
   });
   effect(() => {
-    if (stream.opened.value + (paused.value ? 0 : 1) > 0) refreshed.value = refreshed.peek() + 1;
+    if (stream.opened.value > 0 && !paused.value) refreshed.value = refreshed.peek() + 1;
   });
   effect(() => {
     if (stream.status.value === "live") denied.value = null;
