@@ -8,6 +8,7 @@ from models.ingest.record import Change
 from schemas.catalog import Item
 from streams.log.clock import clock
 from streams.log.mapping import LogMapping
+from streams.log.parse import as_number
 
 
 class Entries:
@@ -53,7 +54,7 @@ class Entries:
                     name: self._text(values, name)
                     for name in ("title", "category", "brand", "store_id", "origin")
                 },
-                "price": float(price) if price else None,
+                "price": as_number(price, "catalog.price") if price else None,
                 "available": available is None or available in self._available_values,
                 "created_ms": self._clock(created) if created else None,
             },

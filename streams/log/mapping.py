@@ -256,6 +256,14 @@ class LogMapping(Part):
                 raise ValueError(f"columns.{column} is missing: rows of kind {kind} need it")
         return self
 
+    def roles(self) -> dict[str, str]:
+        """What each column of ``needed`` is, the first where it is several things: ``item``, ``catalog.title``."""
+        parts = {f"catalog.{name}": getattr(self.catalog, name) for name in CatalogPart.model_fields}
+        parts |= {"event_id": self.id.column, "kind": self.kind.column, "time": self.time.column}
+        parts |= {name: getattr(self.columns, name) for name in ColumnsPart.model_fields}
+        by_column = {column: role for role, column in parts.items() if isinstance(column, str)}
+        return {column: by_column.get(column, column) for column in self.needed()}
+
     def needed(self) -> list[str]:
         """Every column that is read, each once."""
         named = [

@@ -19,6 +19,7 @@ Values = Sequence[str]
 ROW_ERRORS: Final = (ValueError, IndexError, OverflowError)
 """What a value that makes no sense raises."""
 MAX_UNMAPPED: Final = 50
+MAX_QUOTED: Final = 80
 MAX_UNMAPPED_CHARACTERS: Final = 100
 _PLACE: Final = re.compile(r"`\$\[(\d+)\]`")
 
@@ -73,6 +74,7 @@ class Parser:
         self._columns = columns
         self._constants = mapping.constants
         self._clock = clock(mapping.time.format)
+        self._time_format = mapping.time.format
         self._kinds = {value: Kind[kind.upper()] for value, kind in mapping.kind.values.items()}
         self._kind = Kind[mapping.kind.constant.upper()]
         self._event_id = _identifier(mapping, places, name, file)
@@ -115,7 +117,7 @@ class Parser:
         if kind is None or not user or not (query if kind is Kind.SEARCH else item):
             return None
         pieces = self._text(values, self._quantity)
-        quantity = round(float(pieces)) if pieces else 1
+        quantity = round(as_number(pieces, "quantity")) if pieces else 1
         if quantity < 1:
             return None
         order = self._text(values, self._order) if kind is Kind.PURCHASE else None
@@ -150,7 +152,13 @@ class Parser:
         """When it happened, milliseconds since 1970. Raises as ``parse`` does."""
         if origin is not None and not (self._time >= 0 and values[self._time].strip()):
             return origin.time_ms
-        return self._clock(values[self._time].strip()) if self._time >= 0 else FIRST_MS + 1_000 * number
+        if self._time < 0:
+            return FIRST_MS + 1_000 * number
+        try:
+            return self._clock(values[self._time].strip())
+        except ROW_ERRORS as error:
+            said = values[self._time][:MAX_QUOTED]
+            raise ValueError(f"time is {said!r}, expected the format {self._time_format}") from error
 
     def _placed_id(self, values: Values, number: int, place: int, origin: Origin | None) -> str:
         event_id = self._event_id(values, number) if origin is None or self._names_events else ""
@@ -170,23 +178,31 @@ class Parser:
         price = self._text(values, self._price)
         if price is None:
             return None
-        return float(price) / (quantity if self._columns.price_is_total else 1)
+        return as_number(price, "price") / (quantity if self._columns.price_is_total else 1)
 
     def _in_currency(self, values: Values) -> str | None:
         return self._text(values, self._currency) or self._constants.currency
 
     def _rated(self, values: Values) -> float:
         worst = self._columns.rating_worst
-        return (float(values[self._rating]) - worst) / (self._columns.rating_best - worst)
+        return (as_number(values[self._rating], "rating") - worst) / (self._columns.rating_best - worst)
 
     def _dwelt(self, values: Values) -> int:
-        return round(float(values[self._dwell]))
+        return round(as_number(values[self._dwell], "dwell_ms"))
 
     def _without_fractions(self, values: Values) -> Values:
         changed = list(values)
         for place in self._whole:
             changed[place] = changed[place].strip().removesuffix(".0")
         return changed
+
+
+def as_number(text: str, what: str) -> float:
+    """The number in a text. Raises ``ValueError`` with ``what`` it is of."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(f"{what} is {text[:MAX_QUOTED]!r}, expected a number") from error
 
 
 def _identifier(

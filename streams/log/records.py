@@ -48,6 +48,7 @@ class Records:
     def __init__(self, mapping: LogMapping, settings: IngestSettings) -> None:
         self._form = mapping.file.format or "jsonl"
         self._columns = mapping.needed()
+        self._roles = list(mapping.roles().values())
         try:
             self._paths = Paths(self._columns, mapping.file.empty)
         except ValueError as error:
@@ -81,7 +82,7 @@ class Records:
         return Counter({k: n for k, n in self._parser.unmapped.items() if k not in self._of_catalog})
 
     def rows(self, record: Record) -> list[dict[str, str]]:
-        """What the mapping reads of a record, by column; nothing of one that cannot be read."""
+        """What the mapping reads of a record, by what it is; nothing of one that cannot be read."""
         found = self.object_in(record)
         try:
             return [] if isinstance(found, Rejection) else self._told(list(self._paths.rows(found)))
@@ -140,7 +141,7 @@ class Records:
         return None
 
     def _told(self, rows: Sequence[list[str]]) -> list[dict[str, str]]:
-        return [{name: text for name, text in zip(self._columns, row, strict=True) if text} for row in rows]
+        return [{name: text for name, text in zip(self._roles, row, strict=True) if text} for row in rows]
 
 
 def _origin(record: Record, value: dict[str, Any]) -> Origin:

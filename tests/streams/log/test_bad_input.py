@@ -47,7 +47,7 @@ def test_unreadable_rows_below_the_threshold_are_quoted_with_their_line(
     assert log.tally.n_unreadable == 2
     # Line 1 is the header.
     assert log.tally.quoted == [
-        "line 11: could not convert string to float: 'noon', in 'u1,x,noon'",
+        "line 11: time is 'noon', expected the format s, in 'u1,x,noon'",
         "line 21: 2 values in 3 columns, in 'u1,x'",
     ]
     assert "line 11" in caplog.text
