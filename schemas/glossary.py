@@ -6,8 +6,8 @@ The generated schemas and documents take their descriptions from here.
 from typing import Final
 
 MEANINGS: Final[dict[str, str]] = {
-    "action": "what was done: `promotion`, `reset`, `rollback`, `blank`, `quarantine`, `weigh`, `trial`, `drop` or `flag`; "
-    "of an alert what is done about the check, null where nothing is",
+    "action": "what was done: `promotion`, `reset`, `rollback`, `blank`, `quarantine`, `weigh`, `trial`, `drop` or "
+    "`flag`; of an alert what is done about the check, null where nothing is",
     "actor": "who did it, such as `worker 1`",
     "alert_id": "`source/check/field/window start`: repeats of an alert have the same",
     "all_in": "figures of the ranking with all players, by metric",

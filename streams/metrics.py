@@ -70,7 +70,9 @@ CONNECT_RECORDS = Counter(
     "Records of a connected topic, by outcome: carried, left_out, refused.",
     ["topic", "outcome"],
 )
-CONNECT_SENT = Counter("rillet_connect_sent_total", "Records made of a connected topic, delivered.", ["topic"])
+CONNECT_SENT = Counter(
+    "rillet_connect_sent_total", "Records made of a connected topic, delivered.", ["topic"]
+)
 CONNECT_LAG = Gauge("rillet_connect_lag_records", "Records of a connected topic not yet carried.", ["topic"])
 OUTBOX = Gauge("rillet_outbox_records", "Records not yet on the broker.")
 READY = Gauge("rillet_ready", "1 when partitions are assigned, tables recovered and knowledge caught up.")

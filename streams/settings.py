@@ -253,6 +253,15 @@ class WorkerSettings(Section):
         return self.datadir / self.id
 
 
+class TrainerSettings(Section):
+    """The trainer's process; what it learns is set in ``embed``."""
+
+    web_host: str = Field("127.0.0.1", description="Where metrics and health are served.")
+    web_port: int = Field(
+        6067, ge=0, le=65_535, description="Port of metrics and health; 0 picks a free one."
+    )
+
+
 class TopicsSettings(Section):
     """What ``rillet topics create`` creates."""
 
@@ -299,6 +308,7 @@ class Settings(Section):
 
     kafka: KafkaSettings = KafkaSettings()
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    trainer: TrainerSettings = TrainerSettings()
     topics: TopicsSettings = TopicsSettings()
     ingest: IngestSettings = IngestSettings()
     clean: CleanSettings = CleanSettings()

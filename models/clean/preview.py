@@ -59,7 +59,11 @@ class Preview:
         return [
             StepDone(
                 step.label,
-                {source: self._n[source, step.label] for source in self.n_events if self._n[source, step.label]},
+                {
+                    source: self._n[source, step.label]
+                    for source in self.n_events
+                    if self._n[source, step.label]
+                },
                 sorted(self._changes[step.label].items(), key=lambda each: (-each[1], repr(each[0])))[:k],
             )
             for step in steps

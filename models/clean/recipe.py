@@ -235,9 +235,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = (
-        "none"
-    )
+    version: Annotated[str, Field(max_length=32, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "none"
     steps: Annotated[
         tuple[Annotated[AnyStep, Field(discriminator="do")], ...], Field(max_length=MAX_STEPS)
     ] = ()

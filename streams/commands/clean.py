@@ -115,7 +115,8 @@ def _of_topic(settings: "Settings", topic: str, limit: int) -> "Sequence[Record]
     there = cluster.topics()
     if topic not in topics.BEHAVIOUR or topic not in there:
         raise InputError(
-            f"There is no topic of events called {topic!r}.", fix=f"Take one of {', '.join(topics.BEHAVIOUR)}."
+            f"There is no topic of events called {topic!r}.",
+            fix=f"Take one of {', '.join(topics.BEHAVIOUR)}.",
         )
     partitions = there[topic].partitions
     places = [(topic, partition) for partition in partitions]

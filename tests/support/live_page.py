@@ -44,7 +44,9 @@ def running_shop(folder: Path, *options: str) -> Iterator[System]:
             made.api = api
             with simulated(servers, folder, *(options or SHOP)):
                 wait_for(api.ready, "the API", worker=api)
-                wait_for(lambda: api.get("/v1/reports/model?limit=1").json["items"], "the shop", worker=worker)
+                wait_for(
+                    lambda: api.get("/v1/reports/model?limit=1").json["items"], "the shop", worker=worker
+                )
                 yield made
 
 
