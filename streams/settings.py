@@ -58,7 +58,7 @@ SHORT_NAMES: Final = {
     "RILLET_WORKER_ID": "worker.id",
     "RILLET_DATADIR": "worker.datadir",
 }
-NOT_SETTINGS: Final = frozenset({"RILLET_CONFIG", "RILLET_REQUIRE_KAFKA"})
+NOT_SETTINGS: Final = frozenset({"RILLET_CONFIG"})
 # Kubernetes describes a Service called "rillet" to every pod in variables of these names.
 _SERVICE_LINK: Final = re.compile(r"RILLET_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)\w*)?)")
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s,:/\[\]]+):(\d{1,5})")

@@ -2,7 +2,7 @@
 
 A test that asks for ``kafka`` runs against a real Apache Kafka, started once a session; one that asks for
 ``own_kafka`` has one for itself, which it may stop and kill, ``module_kafka`` one for its module. Where Java or Maven
-is missing it is skipped, except under ``RILLET_REQUIRE_KAFKA=1`` or ``CI``, where it fails.
+is missing it is skipped, except under ``CI=true``, where it fails.
 """
 
 import os
@@ -18,8 +18,8 @@ from streams import broker
 from streams.errors import BrokerMissingError
 
 
-def kafka_is_required() -> bool:
-    return any(os.environ.get(name, "").lower() in {"1", "true"} for name in ("RILLET_REQUIRE_KAFKA", "CI"))
+def nothing_may_be_skipped() -> bool:
+    return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,7 +51,7 @@ def _started() -> Iterator[broker.KafkaBroker]:
         try:
             started = stack.enter_context(broker.kafka())
         except BrokerMissingError as missing:
-            (pytest.fail if kafka_is_required() else pytest.skip)(str(missing))
+            (pytest.fail if nothing_may_be_skipped() else pytest.skip)(str(missing))
         yield started
 
 

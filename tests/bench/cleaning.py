@@ -31,7 +31,7 @@ from schemas.events import AnyEvent, Browse, Purchase
 from streams.evaluation import REPEATS, settings_of
 from streams.log import read_log
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 LOG = DATA / "rees46-sample" / "events.csv.gz"
 BATCH, K = 8, 20
 BOT, COPY = "bot-", "copy-"
@@ -197,7 +197,7 @@ def _changed(cleaner: Cleaner, events: list[AnyEvent]) -> float:
 
 def main() -> None:
     if not LOG.exists():
-        raise SystemExit(f"{LOG} is missing: set RILLET_DATA to the folder of the logs")
+        raise SystemExit(f"{LOG} is missing: set BENCH_DATA to the folder of the logs")
     events = [logged.event for logged in read_log(LOG, "rees46-sample")]
     started = time.monotonic()
     figures = {"cost": cost(events), **followed(events)}

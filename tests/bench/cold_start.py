@@ -49,7 +49,7 @@ from schemas.events import AnyEvent, Purchase
 from streams.evaluation import settings_of
 from streams.log import read_log
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 LOGS = {
     "rees46-sample": "rees46-sample/events.csv.gz",
     "taobao-slice": "taobao-slice/events.csv.gz",

@@ -34,7 +34,7 @@ from models.path import Path as PurePath
 from streams.evaluation import REPEATS, Log, settings_of
 from streams.log import read_log
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 LOGS = {
     "serenade": "serenade/train.tsv.gz",
     "rsc15-100k": "rsc15-100k/train_full.tsv.gz",

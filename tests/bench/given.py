@@ -40,7 +40,7 @@ from models.knowledge.attributes import Attributes
 from models.retrieve.contract import F32, F64, I32, U64, Interactions
 from streams.titles import SentenceEncoder
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 LOG = DATA / "online-retail" / "transactions-2010-12_2011-08.csv.gz"
 N_INTERACTIONS, TRAIN, HELD_OUT, K = 40_000, 0.8, 0.1, 20
 GRAMS, BUCKETS, COMPONENTS = (3, 4, 5), 1 << 13, 128

@@ -25,7 +25,7 @@ from models.ope.weigh import weighed
 from streams.ope.evaluation import Files, Plan, evaluate, policy_of
 from streams.ope.open_bandit import read_open_bandit
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data")) / "open-bandit"
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data")) / "open-bandit"
 CAMPAIGNS = ("men", "women")
 POLICIES = ("logged", "uniform", "popularity", "learned", "learned:1", "learned:2")
 ESTIMATORS = ("ips", "snips", "dr", "dm")

@@ -31,7 +31,7 @@ from models.retrieve.contract import I32, Interactions, Queries
 from models.retrieve.session_knn import SessionKnn
 from models.retrieve.settings import SessionKnnSettings
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data")) / "diginetica"
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data")) / "diginetica"
 SAMPLE = 6_000
 ROUNDS = 60
 BATCH = 256
@@ -135,7 +135,7 @@ def predicted(source: SessionKnn, asked: list[Session]) -> I32:
 def main() -> None:
     """Learn, take turns, write what came out."""
     if not DATA.exists():
-        print(f"skipped: no Diginetica under {DATA}; set RILLET_DATA to the folder that holds diginetica/")
+        print(f"skipped: no Diginetica under {DATA}; set BENCH_DATA to the folder that holds diginetica/")
         return
     train, test = sessions("train.tsv.gz"), list(prefixes(sessions("test.tsv.gz")))
     n_items = 1 + max(item for session in train for item in session)

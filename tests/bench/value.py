@@ -33,7 +33,7 @@ from models.value.settings import ValueSettings
 from models.value.valuing import Valuing
 from streams.evaluation import REPEATS, Log, events_of, settings_of
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 LOGS = {
     "rees46-sample": "rees46-sample/events.csv.gz",
     "taobao-slice": "taobao-slice/events.csv.gz",
@@ -62,7 +62,6 @@ def valued(name: str) -> dict[str, Any]:
         [sys.executable, "-c", code, *map(str, command), "--set", "value.share=1"],
         check=True,
         stdout=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if name != "RILLET_DATA"},
     )
     found = json.loads(done.stdout)
     report = found["report"]

@@ -20,7 +20,7 @@ from models.value.removal import curve, questions
 from streams.evaluation import Log, events_of
 from streams.value_points import KNOWN_SHARE, NEAREST
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 LOGS = {"serenade": "serenade/train.tsv.gz", "rsc15-100k": "rsc15-100k/train_full.tsv.gz"}
 SHARE, BOT_ITEMS, SEED, K = 0.05, 30, 1, 20
 

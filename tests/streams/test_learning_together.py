@@ -31,7 +31,7 @@ from streams.commands import model
 from streams.log import read_log
 from streams.settings import Settings
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 N, CHUNK, K = 9_000, 600, 20
 REPEATS = {
     "RILLET_RANK__FILTER_VIEWED": "false",

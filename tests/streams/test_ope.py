@@ -363,7 +363,7 @@ class TestOpenBanditForm:
         assert "--events goes with slates" in capsys.readouterr().err
 
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data")) / "open-bandit"
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data")) / "open-bandit"
 
 
 @pytest.mark.skipif(

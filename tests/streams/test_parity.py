@@ -20,7 +20,7 @@ from streams.broker import KafkaBroker
 from streams.log import read_log
 from streams.settings import Settings
 
-DATA = Path(os.environ.get("RILLET_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("BENCH_DATA", Path(__file__).parents[3] / "shared" / "data"))
 N = 300
 START_MS = 1_700_000_000_000
 

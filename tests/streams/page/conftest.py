@@ -1,6 +1,6 @@
 """One broker, worker, simulated shop and API for all tests of the page, and one Chromium.
 
-Without Chromium or Node they are skipped, except under ``RILLET_REQUIRE_BROWSER=1`` or ``CI``, where they fail.
+Without Chromium or Node they are skipped, except under ``CI=true``, where they fail.
 """
 
 import os
@@ -19,9 +19,7 @@ from streams import broker
 
 
 def needed(what: str, how: str) -> None:
-    strict = any(
-        os.environ.get(name, "").lower() in {"1", "true"} for name in ("RILLET_REQUIRE_BROWSER", "CI")
-    )
+    strict = os.environ.get("CI", "").lower() in {"1", "true"}
     (pytest.fail if strict else pytest.skip)(f"{what} is not here: {how}")
 
 
