@@ -35,7 +35,7 @@ layers: $(DEVELOP)
 	$(BIN)/lint-imports
 
 test: $(DEVELOP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 docs: $(DEVELOP)
 	@$(BIN)/rillet settings --markdown > docs/settings.md

@@ -104,7 +104,7 @@ def test_tuning_writes_settings_that_are_better_on_what_it_has_not_seen(log: Pat
     )
     done = rillet(
         "evaluate", log, "--mapping", "serenade", "--config", tuned, "--compare", bad, "--from", "0.5",
-        "--no-baselines", "--json",
+        "--no-baselines", "--json", "--set", "learn.enabled=false",
     )  # fmt: skip
     differences = {each["measure"]: each["interval"] for each in json.loads(done.stdout)["differences"]}
     assert differences["ndcg@20"][1] > 0.0

@@ -297,10 +297,10 @@ class TestAudit:
 
 
 def test_the_timer_publishes_on_the_broker(embedded: str) -> None:
-    def read_two() -> dict[bytes, ModelReport]:
+    def read() -> dict[bytes, ModelReport]:
         consumer = Consumer({"bootstrap.servers": embedded, "group.id": "g"})
         consumer.assign([TopicPartition(topics.MODEL, p, OFFSET_BEGINNING) for p in range(4)])
-        messages = consumer.consume(2, 30.0)
+        messages = consumer.consume(3, 30.0)
         consumer.close()
         return {each.key(): msgspec.json.decode(each.value(), type=ModelReport) for each in messages}
 
@@ -312,12 +312,12 @@ def test_the_timer_publishes_on_the_broker(embedded: str) -> None:
         worker.view("two", worker.view("two", "a")[0])
         running = asyncio.create_task(worker.metrics.run())
         try:
-            return await asyncio.to_thread(read_two)
+            return await asyncio.to_thread(read)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             outbox.close()
 
     found = asyncio.run(main())
-    assert found.keys() == {b"listwise", b"ftrl"}
+    assert found.keys() == {b"listwise", b"ftrl", b"fixed"}
     assert found[b"listwise"].n_events > 0
