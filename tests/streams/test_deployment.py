@@ -213,7 +213,8 @@ def test_prometheus_reaches_every_process_and_the_dashboards_show_what_happens(
         for panel in (panel for row in board.rows for panel in row.panels):
 
             def shown(queries: Sequence[Query] = panel.queries) -> bool:
-                return any([prometheus.ask(query.expr) for query in queries])
+                answers = [prometheus.ask(query.expr) for query in queries]
+                return any(answers)
 
             if board.name in WITHOUT_DATA and panel.title not in WITHOUT_DATA[board.name]:
                 wait_for(shown, f"{board.title}: {panel.title} shows something")
