@@ -115,7 +115,8 @@ class Follower:
     def stop(self) -> None:
         """End the thread; what was fetched and not applied is dropped."""
         self._stopping.set()
-        self._thread.join(timeout=10)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
 
     def _run(self) -> None:
         try:

@@ -171,7 +171,7 @@ def test_of_two_workers_with_one_id_the_first_is_expelled_and_says_so(
     load.join()
     oracle.flush()
     wait_for(lambda: oracle.settled("app"), "all events are committed", worker=second)
-    assert second.stop() == 0
+    assert second.stop() == 0, second.tail()
     found = oracle.check("app")
     assert found.sound, found
     # What the first left on its disk is no harm either: started again, it takes over soundly.

@@ -3,9 +3,6 @@
 Without Chromium or Node they are skipped, except under ``CI=true``, where they fail.
 """
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,26 +10,16 @@ import pytest
 from api_process import System
 from chaos import WorkerProcess, wait_for
 from live_page import CHROMIUM, FLAGS, PAGE, free_port, running_shop
+from node import needed, node_modules
 from playwright.sync_api import Browser, sync_playwright
 
 from streams import broker
 
 
-def needed(what: str, how: str) -> None:
-    strict = os.environ.get("CI", "").lower() in {"1", "true"}
-    (pytest.fail if strict else pytest.skip)(f"{what} is not here: {how}")
-
-
-@pytest.fixture(scope="session")
-def node_modules() -> Path:
+@pytest.fixture(scope="session", name="node_modules")
+def installed() -> Path:
     """What package-lock.json names, installed."""
-    if shutil.which("npm") is None:
-        needed("npm", "install Node 20 or later")
-    installed, lock = PAGE / "node_modules" / ".package-lock.json", PAGE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        subprocess.run(["npm", "ci", "--silent", "--ignore-scripts"], cwd=PAGE, check=True, timeout=170)
-        installed.touch()
-    return installed.parent
+    return node_modules(PAGE)
 
 
 @pytest.fixture(scope="module")

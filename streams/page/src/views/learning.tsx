@@ -72,13 +72,11 @@ function ByModel({ reports, figure }: { reports: Reports; figure: string }) {
   const [fromMs, toMs] = [nowMs.value - windowMs.value, nowMs.value];
   const found = points(reports, figure, (report, segment) => (segment === null ? report.model : null));
   const { timesMs, byName } = curves(found, fromMs, toMs, 60);
-  const lines = [...byName].map(
-    ([name, values], at): Line => ({
-      name,
-      values,
-      colour: MODEL_COLOURS[at % MODEL_COLOURS.length] ?? "--ink",
-    }),
-  );
+  const lines = [...byName].map(([name, values], at): Line => ({
+    name,
+    values,
+    colour: MODEL_COLOURS[at % MODEL_COLOURS.length] ?? "--ink",
+  }));
   const marks = happenings(reports).map((each) => ({ time_ms: each.time_ms, name: each.kind }));
   return (
     <>
