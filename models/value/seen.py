@@ -36,7 +36,7 @@ class Seen(NamedTuple):
 
     def plus(self, other: "Seen") -> "Seen":
         """Of both."""
-        return Seen(*(a + b for a, b in zip(self, other, strict=True)))
+        return Seen._make(a + b for a, b in zip(self, other, strict=True))
 
 
 def shown(groups: Groups) -> Bool:
