@@ -62,10 +62,7 @@ def seen_slates(found: ValueReport) -> str:
     """What was seen and clicked, and what the estimates for the order by all are; why there are none."""
     seen = found.seen
     if seen is None:
-        return (
-            "Click-through and conversion are not estimated: no impression says that a slate, or a list of what was "
-            "a candidate, was seen."
-        )
+        return "Click-through and conversion are not estimated: no impression says that a slate was seen."
     observed, estimated = seen.n_clicks / seen.n_seen, found.all_in.get("click_through", 0.0)
     bought, would_buy = seen.n_purchases / seen.n_seen, found.all_in.get("conversion", 0.0)
     return (
