@@ -34,6 +34,17 @@ class SourceCost(Struct, frozen=True, kw_only=True, omit_defaults=True):
     latency_s: float | None = None
 
 
+class SeenSlates(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What estimates of click-through and conversion rest on: the slates of the window that shoppers have seen."""
+
+    n_seen: Annotated[int, Meta(ge=1)]
+    n_clicks: int
+    n_purchases: int
+    valued_share: Annotated[float, Meta(gt=0.0, le=1.0)]
+    effective_clicks: float
+    limited_share: float
+
+
 class ValueReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the lists of one window. By metric, values add up to ``all_in`` less ``none_in``."""
 
@@ -46,5 +57,6 @@ class ValueReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     none_in: dict[str, float]
     values: list[Value]
     costs: list[SourceCost] = []
+    seen: SeenSlates | None = None
     worker: str | None = None
     schema_version: int = SCHEMA_VERSION

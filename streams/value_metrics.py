@@ -89,20 +89,21 @@ class ValueMetrics:
             await self.publish()
 
     async def publish(self) -> None:
-        """Close the window; one without outcomes is not told of."""
+        """Close the window; one without outcomes goes on."""
         if self._began_ms is None:
+            return
+        self._follow_sources()
+        if not all(valuing.tells for valuing in self._valuings.values()):
             return
         start_ms, end_ms = self._began_ms, max(self._now_ms(), self._began_ms) + 1
         self._began_ms = None
-        self._follow_sources()
         parcel = self._outbox.parcel()
         for valuing in list(self._valuings.values()):
             sums = valuing.taken()
-            if sums.n:
-                costs = self._costs.taken() if valuing.game.name == SOURCES.name else []
-                told = report(valuing.game, sums, self._settings.k, start_ms, end_ms, self._worker, costs)
-                _set_gauges(told)
-                parcel.add(topics.VALUE, told.of.encode(), _encode(told))
+            costs = self._costs.taken() if valuing.game.name == SOURCES.name else []
+            told = report(valuing.game, sums, self._settings.k, start_ms, end_ms, self._worker, costs)
+            _set_gauges(told)
+            parcel.add(topics.VALUE, told.of.encode(), _encode(told))
         parcel.seal()
         await parcel.delivered
 

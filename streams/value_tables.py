@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from models.evaluate.intervals import Interval
+from models.value.seen import OFF_POLICY
 from models.value.weaker import Marginal
 from schemas.value import Value, ValueReport
 from streams.evaluation_report.words import printable
@@ -24,7 +25,7 @@ Z: Final = 1.96
 def values(found: ValueReport, apart: Sequence[Marginal], metric: str) -> Table:
     """A row for each source, the most valuable first."""
     withheld = {each.source: each.lost.interval for each in _of(apart, metric) if each.change == "withheld"}
-    shown = Table(title=f"Value of each {found.of}: {metric}@{found.k}", title_justify="left")
+    shown = Table(title=f"Value of each {found.of}: {title(metric, found.k)}", title_justify="left")
     shown.add_column(found.of)
     shown.add_column("value", justify="right")
     shown.add_column("")
@@ -39,6 +40,11 @@ def values(found: ValueReport, apart: Sequence[Marginal], metric: str) -> Table:
     return shown
 
 
+def title(metric: str, k: int) -> str:
+    """The metric; slates are as long as they were shown, lists are cut at ``k``."""
+    return metric if metric in OFF_POLICY else f"{metric}@{k}"
+
+
 def summary(found: ValueReport, metric: str) -> str:
     """With all and with none; recall, precision and F1 follow from the hit rate, as one item of a list is wanted."""
     both, none = found.all_in.get(metric, 0.0), found.none_in.get(metric, 0.0)
@@ -49,6 +55,20 @@ def summary(found: ValueReport, metric: str) -> str:
         f"{metric} with all {both:.4f}, with none {none:.4f}; {found.n:,} lists. At {found.k} places, "
         f"recall {recall:.4f}, precision {recall / found.k:.4f}, F1 {2 * recall / (found.k + 1):.4f}; "
         f"most of it comes from {best}."
+    )
+
+
+def seen_slates(found: ValueReport) -> str:
+    """What was seen and clicked, and what the estimates for the order by all are; why there are none."""
+    seen = found.seen
+    if seen is None:
+        return "Click-through and conversion are not estimated: no impression says that a slate was seen."
+    observed, estimated = seen.n_clicks / seen.n_seen, found.all_in.get("click_through", 0.0)
+    bought, would_buy = seen.n_purchases / seen.n_seen, found.all_in.get("conversion", 0.0)
+    return (
+        f"{seen.n_seen:,} slates seen: click-through {observed:.4f}, conversion {bought:.4f}; in the order by all "
+        f"{estimated:.4f} and {would_buy:.4f}, by {seen.valued_share:.3g} of what was taken, worth "
+        f"{seen.effective_clicks:,.0f} clicks that count alike; {seen.limited_share:.1%} count the most they may."
     )
 
 

@@ -35,6 +35,8 @@ class Groups(NamedTuple):
     """(G, K) that the place of a candidate is looked at, against the first one's; all 1 for what was no choice from a
     slate.
     """
+    kind: U8
+    """(G,) codes of ``Kind``: what was done."""
 
     def features(self, g: int, rows: I32 | slice) -> F32:
         """(m, F) of some candidates of one list."""
@@ -56,4 +58,5 @@ def no_groups(k: int, f: int) -> Groups:
         np.empty(0, np.uint8),
         np.empty(0, np.uint8),
         np.empty((0, k), np.float32),
+        np.empty(0, np.uint8),
     )

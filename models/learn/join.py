@@ -217,6 +217,7 @@ def _gathered(labels: list[Label], lists: list[_List], none: I16, sampled: int) 
         seen=np.array([each.seen for each in lists], np.uint8),
         chances=np.ones((len(lists), none.shape[1]), np.float32),
         sampled=np.array([label.user % SAMPLE_BITS < sampled for label in taught], np.uint8),
+        kind=np.array([label.kind for label in taught], np.uint8),
     )
     return Joined(labels, groups, of)
 

@@ -63,6 +63,7 @@ class Learned(NamedTuple):
     """What a micro-batch of outcomes showed."""
 
     joined: Joined
+    """With the chances of places."""
     judged: dict[str, Judged]
     """By scorer, row for row with the groups."""
     champion: str
@@ -143,6 +144,7 @@ class Learning:
         if len(groups.n):
             partitions = np.array([joined.labels[i].partition for i in joined.of])
             groups = self._weighed(joined, partitions)
+            joined = joined._replace(groups=joined.groups._replace(chances=groups.chances))
             happenings += self._watch(groups, judged[champion], int(partitions[0]))
             for name in self.estimators:
                 happenings += self._teach(name, groups, partitions)

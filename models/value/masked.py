@@ -9,27 +9,45 @@ from models.learn.groups import I16, SCALE, Groups
 from models.retrieve.compiled import compiled
 from models.retrieve.contract import F32, F64, I32
 from models.value.games import Layout
+from models.value.seen import OFF_POLICY, bought, clicked
 
 Bool = NDArray[np.bool_]
 I64 = NDArray[np.int64]
-MEASURES: Final = ("ndcg", "hit_rate", "mrr")
+RANKED: Final = ("ndcg", "hit_rate", "mrr")
+"""Of lists with a wanted item among others."""
+MEASURES: Final = (*RANKED, *OFF_POLICY)
 MOST: Final = np.float32(200.0)
 FINE: Final = np.float32(1 << 20)
 """Scores are added up in steps of a millionth, so that what comes and goes again leaves nothing behind."""
 
 
-def worth(groups: Groups, weights: F32, layout: Layout, opened: Bool, k: int) -> F64:
-    """(G, C, 3) ``MEASURES`` at ``k`` of what was wanted, ranked by ``weights`` (F,) under each of C coalitions.
+def worth(groups: Groups, weights: F32, layout: Layout, opened: Bool, k: int, max_weight: float) -> F64:
+    """(G, C, M) ``MEASURES`` of what was wanted, ranked by ``weights`` (F,) under each of C coalitions.
 
     ``opened`` (C, B) says which blocks each knows. A candidate takes part where a recommendation source that may speak
-    names it; ties count half. Lists without something wanted are 0 everywhere: leave them out before.
+    names it; ties count half. Lists without something wanted are 0 everywhere: leave them out before. ``RANKED`` are at
+    ``k`` places, 0 of a list of one; ``OFF_POLICY`` are what a click or purchase counts, at most ``max_weight``.
     """
     out = np.zeros((len(groups.n), len(opened), len(MEASURES)))
     order = np.arange(len(opened)) ^ (
         np.arange(len(opened)) >> 1
     )  # Gray's: one player comes or goes at a time
     steps = np.diff(opened[order].astype(np.int32), axis=0, prepend=np.zeros((1, opened.shape[1]), np.int32))
-    _worth(groups.x, groups.n, groups.target, weights * SCALE, *_columns(layout), order, steps, k, out)
+    taken = np.stack([clicked(groups), bought(groups)], axis=1).astype(np.float64)  # (G, 2)
+    _worth(
+        groups.x,
+        groups.n,
+        groups.target,
+        groups.chances,
+        taken,
+        weights * SCALE,
+        *_columns(layout),
+        order,
+        steps,
+        k,
+        max_weight,
+        out,
+    )
     return out
 
 
@@ -61,6 +79,8 @@ def _worth(
     x: I16,
     n: I32,
     target: I32,
+    chances: F32,
+    taken: F64,
     scaled: F32,
     block: I32,
     named: I32,
@@ -68,6 +88,7 @@ def _worth(
     order: I64,
     steps: I32,
     k: int,
+    max_weight: float,
     out: F64,
 ) -> None:
     n_blocks = steps.shape[1]
@@ -100,22 +121,28 @@ def _worth(
                         score[i] += steps[c, b] * part[b, i]
                         heard[i] += steps[c, b] * speaks[b, i]
             if heard[wanted] > 0:
-                rank = _rank(score, heard, n[g], wanted)
-                if rank <= k:
+                ahead, tied = _place(score, heard, n[g], wanted)
+                rank = 0.5 + ahead + 0.5 * tied
+                if rank <= k and n[g] > 1:
                     out[g, order[c], 0] = 1.0 / np.log2(1.0 + rank)
                     out[g, order[c], 1] = 1.0
                     out[g, order[c], 2] = 1.0 / rank
+                if taken[g, 0] + taken[g, 1] > 0.0:
+                    there = chances[g, ahead : ahead + tied].mean()
+                    weight = min(there / chances[g, wanted], max_weight)
+                    out[g, order[c], 3] = taken[g, 0] * weight
+                    out[g, order[c], 4] = taken[g, 1] * weight
 
 
 @compiled
-def _rank(score: I32, heard: I32, n: int, wanted: int) -> float:
-    """Of the wanted candidate, from 1, a tie half."""
+def _place(score: I32, heard: I32, n: int, wanted: int) -> tuple[int, int]:
+    """How many candidates come before the wanted one, and how many are as good, itself included."""
     ahead, tied = 0, 0
     for i in range(n):
         named = heard[i] > 0
         ahead += named & (score[i] > score[wanted])
         tied += named & (score[i] == score[wanted])
-    return 0.5 + ahead + 0.5 * tied
+    return ahead, tied
 
 
 @compiled

@@ -17,6 +17,12 @@ class ValueSettings(BaseModel):
         0.125, description="share of the lists with a known outcome that are valued"
     )
     k: int = Field(20, ge=1, le=1_000, description="places that count")
+    max_weight: float = Field(
+        10.0,
+        ge=1.0,
+        description="most that a click counts for in the estimates of click-through and conversion: its item would "
+        "have been at a place that is looked at so many times as often",
+    )
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         0.5, description="share of the lists that are learned with some sources of data hidden, drawn evenly"
     )

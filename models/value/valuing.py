@@ -8,22 +8,33 @@ source; that the shared knowledge would be poorer without it shows in ``withheld
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.learn.groups import Groups
 from models.learn.listwise import Listwise
 from models.retrieve.contract import F32, F64
 from models.value.games import Game, layout_of, open_blocks
-from models.value.masked import MEASURES, masked, shared, worth
+from models.value.masked import MEASURES, RANKED, masked, shared, worth
+from models.value.seen import Seen, bought, clicked, shown
 from models.value.settings import ValueSettings
 from models.value.shapley import left_out_matrix, shapley_matrix
 
 STATISTICS: Final = ("shapley", "left_out")
+CLICKS: Final = MEASURES.index("click_through")
+N_STRATA: Final = 4
+"""Lists that were clicked, bought from, both and neither."""
+LIMIT: Final = 1.0 - 1e-6
+"""Chances have single precision."""
+I64 = NDArray[np.int64]
 
 
 class Sums(NamedTuple):
-    """Of n lists; M measures, P players, statistics as in ``STATISTICS``."""
+    """Of M measures, P players, statistics as in ``STATISTICS``."""
 
     n: int
+    """Lists, of which those of ``RANKED`` are."""
+    seen: Seen
+    """Slates, of which those of ``OFF_POLICY`` are."""
     total: F64
     """(2, M, P)"""
     squares: F64
@@ -33,11 +44,18 @@ class Sums(NamedTuple):
     none_in: F64
     """(M,) of none."""
 
+    @property
+    def counts(self) -> F64:
+        """(M,) what the means of the measures are over."""
+        return np.array(
+            [self.n if measure in RANKED else self.seen.valued for measure in MEASURES], np.float64
+        )
+
 
 def no_sums(n_players: int) -> Sums:
     """Of no lists."""
     shape = len(STATISTICS), len(MEASURES), n_players
-    return Sums(0, np.zeros(shape), np.zeros(shape), np.zeros(len(MEASURES)), np.zeros(len(MEASURES)))
+    return Sums(0, Seen(), np.zeros(shape), np.zeros(shape), np.zeros(len(MEASURES)), np.zeros(len(MEASURES)))
 
 
 class Valuing:
@@ -53,13 +71,13 @@ class Valuing:
         self._matrix = np.concatenate([shapley_matrix(n_players), left_out_matrix(n_players)])  # (2 P, 2^P)
         self._scorer = Listwise(first, rate)
         self._rng = np.random.default_rng(settings.seed)
-        self._n_told = 0
+        self._n_told = [0] * N_STRATA
         self.sums = no_sums(n_players)
 
     def add(self, groups: Groups) -> None:
         """Take lists with their outcomes: judge some, then learn these."""
-        told = np.flatnonzero((groups.target >= 0) & (groups.weight > 0.0) & (groups.n > 1))
-        mine = told[self._drawn(len(told))]
+        self._count(groups)
+        mine = self._drawn(groups)
         if mine.size:
             some = groups.of(mine)
             self._judge(some)
@@ -76,24 +94,53 @@ class Valuing:
         sums, self.sums = self.sums, no_sums(len(self.game.players))
         return sums
 
-    def _drawn(self, n: int) -> slice:
-        """Every so many of the lists, whatever batches they come in."""
-        step = max(round(1.0 / self._settings.share), 1)
-        start = -self._n_told % step
-        self._n_told += n
-        return slice(start, None, step)
+    @property
+    def tells(self) -> bool:
+        """Whether the window may be closed: a list is in it, and where there are clicks, a slate that was seen."""
+        seen = self.sums.seen
+        return self.sums.n > 0 and (seen.n > 0 or seen.clicks + seen.purchases == 0)
+
+    @property
+    def _step(self) -> int:
+        return max(round(1.0 / self._settings.share), 1)
+
+    def _count(self, groups: Groups) -> None:
+        n = int(shown(groups).sum())
+        new = Seen(n, int(clicked(groups).sum()), int(bought(groups).sum()), n / self._step)
+        self.sums = self.sums._replace(seen=self.sums.seen.plus(new))
+
+    def _drawn(self, groups: Groups) -> I64:
+        """Every so many of the lists, whatever batches they come in; clicks and purchases apart from the rest."""
+        told = (groups.target >= 0) & (groups.weight > 0.0) & ((groups.n > 1) | (groups.seen > 0))
+        stratum = clicked(groups) + 2 * bought(groups)
+        drawn = []
+        for each, n_before in enumerate(self._n_told):
+            of = np.flatnonzero(told & (stratum == each))
+            drawn.append(of[-n_before % self._step :: self._step])
+            self._n_told[each] += len(of)
+        return np.sort(np.concatenate(drawn))
 
     def _judge(self, groups: Groups) -> None:
         worths = worth(
-            groups, self._scorer.weights, self._layout, self._opened, self._settings.k
+            groups,
+            self._scorer.weights,
+            self._layout,
+            self._opened,
+            self._settings.k,
+            self._settings.max_weight,
         )  # (G, C, M)
         shape = len(MEASURES), len(STATISTICS), len(self.game.players)
         total, squares = (
             of.reshape(shape).swapaxes(0, 1) for of in shared(worths, self._matrix)
         )  # (2, M, P)
-        sums = self.sums
+        clicks, sums = worths[:, :, CLICKS], self.sums
+        new = Seen(
+            squares=float(np.square(clicks[:, self.game.everyone]).sum()),
+            limited=float((clicks >= LIMIT * self._settings.max_weight).mean(axis=1).sum()),
+        )
         self.sums = Sums(
-            sums.n + len(groups.n),
+            sums.n + int((groups.n > 1).sum()),
+            sums.seen.plus(new),
             sums.total + total,
             sums.squares + squares,
             sums.all_in + worths[:, self.game.everyone].sum(axis=0),

@@ -74,7 +74,10 @@ def value(
     ] = False,
     since: Since = "1h",
     by: Annotated[str, typer.Option(help="source of data, or signal made of them.")] = "source",
-    metric: Annotated[str, typer.Option(help="ndcg, hit_rate or mrr.")] = "ndcg",
+    metric: Annotated[
+        str,
+        typer.Option(help="ndcg, hit_rate, mrr, precision, recall, f1, click_through or conversion."),
+    ] = "ndcg",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting for this run; may be repeated."),
@@ -89,8 +92,10 @@ def value(
     if points is not None:
         _show_points(points, file, mapping, config, overrides or [], from_share, as_json=as_json)
         return
-    if metric not in ("ndcg", "hit_rate", "mrr"):
-        raise InputError(f"There is no metric {metric!r}.", fix="Take ndcg, hit_rate or mrr.")
+    from models.value.report import METRICS, with_multiples
+
+    if metric not in METRICS:
+        raise InputError(f"There is no metric {metric!r}.", fix=f"Take one of {', '.join(METRICS)}.")
     if by not in ("source", "signal"):
         raise InputError(f"There is no value by {by!r}.", fix="Take source or signal.")
     from streams.valuation import Asked
@@ -110,6 +115,11 @@ def value(
     if propose:
         _propose(found, config, overrides or [], as_json=as_json)
         return
+    from streams import value_tables
+
+    found = with_multiples(found)
+    if metric not in found.all_in:
+        raise InputError(value_tables.seen_slates(found), fix="Send impressions, as docs/value.md says.")
     if as_json:
         import msgspec
 
@@ -117,11 +127,10 @@ def value(
         return
     from rich.console import Console
 
-    from streams import value_tables
-
     console = Console()
     console.print(value_tables.values(found, apart, metric))
     console.print(value_tables.summary(found, metric))
+    console.print(value_tables.seen_slates(found))
     for beside in (value_tables.weaker(apart, metric, found.k), value_tables.costs(found, metric)):
         if beside:
             console.print(beside)

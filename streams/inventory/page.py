@@ -85,7 +85,7 @@ def sections(inventory: Inventory) -> Iterator[Html]:
             class_="legend",
         )
         scroller = tag(
-            "div", drawn, class_="table", role="region", aria_label="What feeds what", tabindex="0"
+            "div", drawn, class_="table", role="region", aria_label="Drawing of what feeds what", tabindex="0"
         )
         yield _section("What feeds what", legend, scroller)
     if unknown := inventory.unknown:
@@ -132,7 +132,7 @@ def _assets(assets: Sequence[Asset]) -> Html:
         tag("tbody", *body),
         class_="sortable",
     )
-    return tag("div", whole, class_="table", role="region", aria_label="Assets", tabindex="0")
+    return tag("div", whole, class_="table", role="region", aria_label="Table of assets", tabindex="0")
 
 
 def _class(name: str) -> str:

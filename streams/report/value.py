@@ -21,7 +21,13 @@ from streams.value_tables import GIB, Z, is_how, of_metric
 METRIC: Final = "ndcg"
 ROW: Final = 0.34
 AROUND: Final = 0.8
-LABELS: Final = {"ndcg": "NDCG", "hit_rate": "hit rate", "mrr": "MRR"}
+LABELS: Final = {
+    "ndcg": "NDCG",
+    "hit_rate": "hit rate",
+    "mrr": "MRR",
+    "click_through": "click-through",
+    "conversion": "conversion",
+}
 
 
 def sections(found: Gathered, marginals: Sequence[Marginal]) -> Iterator[Html]:
@@ -39,6 +45,7 @@ def sections(found: Gathered, marginals: Sequence[Marginal]) -> Iterator[Html]:
 def _values(found: Gathered) -> Iterator[Html]:
     if source := found.values.get("source"):
         yield tag("p", value_tables.summary(source, METRIC))
+        yield tag("p", value_tables.seen_slates(source))
     drawn = [(f"Value of each {of}", _bars(report)) for of, report in found.values.items()]
     if len(found.valued) > 1:
         drawn.append(("Over event time, UTC", _over_time(found.valued)))

@@ -25,6 +25,7 @@ from bench_result import write
 
 from models.evaluate.of_path import OfPath
 from models.evaluate.prequential import Prequential
+from models.kinds import Kind
 from models.learn.groups import SCALE, Groups
 from models.path import Path as PurePath
 from models.rank.features import OF_SOURCE, feature_names
@@ -193,6 +194,7 @@ def cost() -> dict[str, float]:
         np.ones(N_LISTS, np.uint8),
         np.zeros(N_LISTS, np.uint8),
         np.ones((N_LISTS, N_CANDIDATES), np.float32),
+        np.full(N_LISTS, Kind.CLICK, np.uint8),
     )
     out = {}
     for name, game in GAMES.items():

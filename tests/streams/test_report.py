@@ -7,81 +7,22 @@ from pathlib import Path
 import msgspec
 import pytest
 from confluent_kafka import Producer
+from report_findings import HOSTILE, START_MS, checked, gathered, inventory, late, valued
 
-from models.evaluate.intervals import Interval
-from models.evaluate.result import Difference
-from models.value.weaker import Marginal
 from schemas import topics
-from schemas.checks import Alert, CheckReport, CheckResult, Status
 from schemas.quality import QualityReport, Scores
-from schemas.value import SourceCost, Value, ValueReport
 from streams import cli
-from streams.inventory import Inventory
-from streams.report.gathered import Gathered, Scored, Valued
+from streams.report.gathered import Gathered
 from streams.report.page import page
 from streams.report.spark import spark
 from streams.report.written import LATEST, write, write_into
 
-START_MS = 1_700_000_000_000
-HOSTILE = "<script>alert('a & b')</script>"
 VOID = {"meta", "br", "img", "hr", "link", "input"}
-
-
-def result(
-    check: str, field: str, status: Status, value: float, dimension: str = "distribution"
-) -> CheckResult:
-    return CheckResult(check=check, dimension=dimension, field=field, status=status, value=value, low=None, high=0.2,
-                       n=100, evidence=f"top values: {HOSTILE}")  # fmt: skip
-
-
-def checked(number: int) -> CheckReport:
-    drift = 0.05 + 0.1 * number
-    return CheckReport(
-        source=topics.BROWSE, window_start_ms=START_MS + 60_000 * number,
-        window_end_ms=START_MS + 60_000 * (number + 1), n_events=1_000, status=Status.FAIL,
-        checks=[result("drift", "price", Status.FAIL if drift > 0.2 else Status.PASS, drift),
-                result("completeness", "brand", Status.WARN, 0.4, "completeness")],
-    )  # fmt: skip
-
-
-def valued(n: int, browse: float) -> ValueReport:
-    value = Value(
-        player="browse", metric="ndcg", value=browse, value_error=0.01, left_out=0.2, left_out_error=0.01
-    )
-    harm = Value(
-        player="text", metric="ndcg", value=-0.01, value_error=0.001, left_out=0.0, left_out_error=0.01
-    )
-    cost = SourceCost(player="browse", n_events=10, n_slates=8, n_bytes=2_048, cpu_s=0.5, memory_bytes=1 << 20,
-                      latency_s=0.012)  # fmt: skip
-    return ValueReport(of="source", window_start_ms=START_MS, window_end_ms=START_MS + 1_000 * n, n=n, k=20,
-                       all_in={"ndcg": 0.4}, none_in={"ndcg": 0.0}, values=[value, harm], costs=[cost])  # fmt: skip
-
-
-def inventory(servers: str = HOSTILE) -> Inventory:
-    return Inventory(servers, "c", START_MS, [], [], [], {}, has_ledger=False)
 
 
 @pytest.fixture(scope="module")
 def found() -> Gathered:
-    checks = [checked(n) for n in range(3)]
-    alert = Alert(alert_id="1", source=topics.BROWSE, window_start_ms=START_MS, window_end_ms=START_MS + 1,
-                  before=Status.PASS, result=checks[-1].checks[0])  # fmt: skip
-    return Gathered(
-        inventory=inventory(),
-        scored=[Scored(topics.BROWSE, START_MS + n, 100, {"overall": 0.9 - 0.1 * n}) for n in range(3)],
-        checks=checks,
-        alerts=[alert],
-        values={"source": valued(10, 0.3)},
-        valued=[Valued(START_MS, valued(10, 0.3)), Valued(START_MS + 1, valued(11, 0.2))],
-        notes=[],
-    )
-
-
-def late(seconds: float, lost: float) -> Marginal:
-    difference = Difference(
-        "all sources", f"browse {seconds:g} s late", "ndcg@20", Interval(lost, lost - 0.01, lost + 0.01)
-    )
-    return Marginal("browse", "late", seconds, difference)
+    return gathered()
 
 
 class Wellformed(HTMLParser):
@@ -121,6 +62,8 @@ def test_it_tells_value_cost_curves_quality_drift_and_alerts(found: Gathered) ->
         "Value", "Cost", "Freshness and volume", "Quality now", "Quality over time", "Drift", "Alerts",
     ]  # fmt: skip
     assert "browse +0.3000 plus or minus 0.0196" in made
+    assert "100 slates seen: click-through 0.0800, conversion 0.0100; in the order by all 0.0700" in made
+    assert ">click-through<" in made
     assert "distribution" in made
     # 0.3 of NDCG a slate, 8 slates, half a second.
     assert ">4.8<" in made

@@ -707,6 +707,16 @@ export interface Search {
   results?: string[];
 }
 
+/** What estimates of click-through and conversion rest on: the slates of the window that shoppers have seen. */
+export interface SeenSlates {
+  n_seen: number;
+  n_clicks: number;
+  n_purchases: number;
+  valued_share: number;
+  effective_clicks: number;
+  limited_share: number;
+}
+
 /** Recommendations for one user, best first. `slate_id` is `topic-partition-offset` of the event that caused it. */
 export interface Slate {
   slate_id: string;
@@ -870,6 +880,7 @@ export interface ValueReport {
   none_in: Record<string, number>;
   values: Value[];
   costs?: SourceCost[];
+  seen?: SeenSlates | null;
   worker?: string | null;
   schema_version?: number;
 }

@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from models.kinds import Kind
 from models.learn.groups import SCALE, Groups
 
 Rows = Sequence[Sequence[float]]
@@ -32,6 +33,7 @@ def _lists(
         sampled=np.ones(len(lists), np.uint8),
         seen=np.array(seen or [0] * len(lists), np.uint8),
         chances=looked_at,
+        kind=np.full(len(lists), Kind.CLICK, np.uint8),
     )
 
 

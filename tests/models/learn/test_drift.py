@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from models.kinds import Kind
 from models.learn.drift import Change, Drift
 from models.learn.groups import SCALE, Groups
 from models.learn.judge import Judged
@@ -41,6 +42,7 @@ def watch(drift: Drift, *parts: Lists) -> list[tuple[int, Change]]:
             np.ones(n, np.uint8),
             np.zeros(n, np.uint8),
             np.ones((n, 1), np.float32),
+            np.full(n, Kind.CLICK, np.uint8),
         )
         change = drift.watch(groups, Judged(nothing, losses[at], nothing, nothing, nothing))
         if change:

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from models.kinds import Kind
 from models.learn.examination import Examination
 from models.learn.groups import SCALE, Groups
 
@@ -34,6 +35,7 @@ def choices(n: int, weights: np.ndarray, seed: int = 1) -> Groups:
         np.ones(n, np.uint8),
         np.ones(n, np.uint8),
         np.ones((n, N_PLACES), np.float32),
+        np.full(n, Kind.CLICK, np.uint8),
     )
 
 

@@ -354,6 +354,8 @@ class TestImpressions:
         other = desk.take(Click, "ann", 140, item_id="i3", slate_id="second").groups
         assert [groups.learned.tolist() for groups in (clicked, carted, other)] == [[1], [0], [1]]
         assert [groups.seen.tolist() for groups in (clicked, carted, other)] == [[1]] * 3
+        kinds = [groups.kind.tolist() for groups in (clicked, carted, other)]
+        assert kinds == [[Kind.CLICK], [Kind.CART], [Kind.CLICK]]
 
     def test_it_corrects_though_another_slate_was_seen_since(self, desk: Desk) -> None:
         desk.take(Impression, "ann", 110, item_ids=["i1", "i2"], slate_id="first")

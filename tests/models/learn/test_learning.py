@@ -53,6 +53,16 @@ def outcomes(
     return Joined(labels, groups, list(range(n)))
 
 
+def test_lists_are_handed_on_with_the_chances_of_their_places(toy: Toy) -> None:
+    joined = outcomes(toy, 2, seed=1)
+    from_a_slate = joined.labels[0]._replace(attributed=True)
+    joined = joined._replace(labels=[from_a_slate, joined.labels[1]])
+    learned = made(examination=(1.0, 0.5, 0.25)).learn(joined, 0)
+    assert learned.joined.groups.chances[0, :4] == pytest.approx([1.0, 0.5, 0.25, 0.25])
+    assert learned.joined.groups.chances[1].tolist() == [1.0] * 8
+    assert learned.joined.groups.weight.tolist() == joined.groups.weight.tolist()
+
+
 def test_users_that_are_not_sampled_teach_rivers_learners_nothing(
     toy: Toy, worker: Callable[[], Learning]
 ) -> None:

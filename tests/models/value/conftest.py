@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from models.kinds import Kind
 from models.learn.groups import SCALE, Groups
 from models.value.games import Layout
 
@@ -46,6 +47,7 @@ def lists() -> Callable[..., Groups]:
             np.ones(n, np.uint8),
             np.zeros(n, np.uint8),
             np.ones((n, k), np.float32),
+            np.full(n, Kind.CLICK, np.uint8),
         )
 
     return make

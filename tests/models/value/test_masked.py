@@ -40,8 +40,8 @@ def by_hand(groups: Groups, weights: np.ndarray, layout: Layout, allowed: np.nda
 def test_every_coalition_ranks_as_if_the_rest_was_never_heard_of(layout: Layout, lists: Make) -> None:
     groups = lists(60, named=0.5)
     weights = np.random.default_rng(2).normal(size=7).astype(np.float32)
-    found = worth(groups, weights, layout, opened(layout), 5)
-    assert found.shape == (60, 8, 3)
+    found = worth(groups, weights, layout, opened(layout), 5, 10.0)
+    assert found.shape == (60, 8, 5)
     for c, allowed in enumerate(opened(layout)):
         with np.errstate(invalid="ignore"):
             np.testing.assert_allclose(
@@ -57,7 +57,9 @@ def test_a_source_worth_as_much_as_another_shares_with_it_and_noise_is_worth_not
     coalitions = np.random.default_rng(3).integers(0, 8, 4_000)
     scorer.learn(masked(groups.of(slice(0, 3_000)), layout, opened(layout)[coalitions[:3_000]]))
     test = groups.of(slice(3_000, None))
-    value = shapley_matrix(3) @ worth(test, scorer.weights, layout, opened(layout), 5)[:, :, 0].mean(axis=0)
+    value = shapley_matrix(3) @ worth(test, scorer.weights, layout, opened(layout), 5, 10.0)[:, :, 0].mean(
+        axis=0
+    )
     assert value[0] == pytest.approx(value[1], rel=0.05)
     assert value[0] > 2.0 * value[2]
 

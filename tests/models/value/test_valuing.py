@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from msgspec.structs import asdict
 
+from models.kinds import Kind
 from models.learn.groups import SCALE, Groups
 from models.rank.features import feature_names
 from models.value.games import GAMES, SIGNALS, SOURCES, Game, fed, layout_of, open_blocks
@@ -36,6 +37,7 @@ def shop(n: int, seed: int = 1) -> Groups:
         np.ones(n, np.uint8),
         np.zeros(n, np.uint8),
         np.ones((n, k), np.float32),
+        np.full(n, Kind.CLICK, np.uint8),
     )
 
 
@@ -61,6 +63,56 @@ def test_what_tells_is_worth_what_is_gained() -> None:
     left_out = dict(zip(SOURCES.players, (sums.total[1, 0] / sums.n).tolist(), strict=True))
     assert left_out["search"] > 0.3
     assert left_out["browse"] == pytest.approx(0.0, abs=0.03)
+
+
+def seen_shop(n: int, clicks: int) -> Groups:
+    """``n`` slates that are all seen; from each of the first ``clicks`` something is taken, and bought after that."""
+    groups = shop(n)._replace(
+        seen=np.ones(n, np.uint8), chances=np.tile(1.0 / np.arange(1, 11), (n, 1)).astype(np.float32)
+    )
+    news = groups._replace(target=np.full(n, -1, np.int32), kind=np.full(n, Kind.IMPRESSION, np.uint8))
+    taken = groups.of(slice(clicks))
+    clicked = taken._replace(learned=np.ones(clicks, np.uint8))
+    bought = taken._replace(
+        kind=np.full(clicks, Kind.PURCHASE, np.uint8), weight=np.full(clicks, 4.0, np.float32)
+    )
+    pairs = [np.stack([a, b], axis=1).reshape(-1, *a.shape[1:]) for a, b in zip(clicked, bought, strict=True)]
+    return Groups._make(np.concatenate([a, b]) for a, b in zip(news, pairs, strict=True))
+
+
+def test_values_of_every_measure_add_up_to_what_is_gained() -> None:
+    valuing = Valuing(SOURCES, EVERY, RECOMMENDERS, np.zeros(len(NAMES), np.float32), 0.5)
+    valuing.add(seen_shop(400, 150))
+    sums = valuing.taken()
+    assert sums.all_in.min() > 0.0
+    assert sums.total[0].sum(axis=1) == pytest.approx(sums.all_in - sums.none_in)
+    assert (sums.seen.n, sums.seen.clicks, sums.seen.purchases, sums.seen.valued) == (400, 150, 150, 400.0)
+    assert sums.counts.tolist() == [300.0] * 3 + [400.0] * 2
+    # The same items are clicked and then bought, by one order: the scorer learned nothing in between.
+    assert sums.all_in[3] == pytest.approx(sums.all_in[4])
+
+
+def test_clicks_and_purchases_are_drawn_apart_so_that_none_is_passed_over() -> None:
+    valuing = Valuing(SOURCES, ValueSettings(share=0.5), RECOMMENDERS, np.zeros(len(NAMES), np.float32), 0.0)
+    groups = seen_shop(40, 20)
+    for start in range(0, len(groups.n), 7):
+        valuing.add(groups.of(slice(start, start + 7)))
+    sums = valuing.taken()
+    # Every second of 20 clicks and of 20 purchases, which come in turn.
+    assert (sums.n, sums.seen.valued) == (20, 20.0)
+    assert (sums.all_in[3] > 0.0, sums.all_in[4] > 0.0) == (True, True)
+
+
+def test_a_window_stays_open_until_lists_and_slates_were_seen() -> None:
+    valuing = Valuing(SOURCES, EVERY, RECOMMENDERS, np.zeros(len(NAMES), np.float32), 0.5)
+    groups = seen_shop(10, 2)
+    valuing.add(groups.of(slice(10, None)))
+    assert not valuing.tells, "clicks without slates"
+    valuing.add(groups.of(slice(0, 10)))
+    assert valuing.tells
+    valuing.taken()
+    valuing.add(groups.of(slice(0, 10)))
+    assert not valuing.tells, "slates alone"
 
 
 def test_sums_are_given_once() -> None:
