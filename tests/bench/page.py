@@ -124,7 +124,7 @@ def start(browser: Browser, address: str) -> dict[str, float]:
     page = context.new_page()
     page.add_init_script(NOTE_MARKS)
     page.goto(f"{address}/#/now")
-    page.wait_for_function("marks.live_ms")
+    page.wait_for_function("() => marks.live_ms")
     found: dict[str, float] = page.evaluate(
         "({...marks, painted_ms: performance.getEntriesByName('first-contentful-paint')[0].startTime})"
     )
