@@ -26,9 +26,11 @@ from models.knowledge.facts import Facts, Interaction, Place, gather
 from models.quality.actions import BLANK, QUARANTINE, Sanction, covering
 from models.quality.agreement import agreement
 from models.quality.observe import NO, NOT_APPLICABLE, YES, QualityBatch
+from schemas import topics
 from schemas.events import AnyEvent, Dwell, Impression, Purchase, Rating
 
 SILENT = (Impression, Dwell, Rating)
+WITH_OUTCOMES = (topics.BROWSE, topics.PURCHASE, topics.FEEDBACK)
 """Events that change the state and cause no slate: answering an impression with a slate would never end."""
 
 
@@ -155,10 +157,24 @@ class Absorber:
         blanked = [each for each in self.sanctions if each.kind == BLANK]
         if blanked:
             arrivals = _changed(arrivals, partial(self._cleaner.blank, blanked), marking)
+        step = self._cleaner.steps.index(QUARANTINE)
         held_back = ((topic, event.time_ms) for topic, _, _, event in arrivals)
         for i, _ in covering(self.sanctions, QUARANTINE, held_back):
-            marking.withhold(self._cleaner.steps.index(QUARANTINE), i)
+            marking.withhold(step, i)
+        for i in self._without_outcomes(arrivals):
+            marking.withhold(step, i)
         return _changed(arrivals, self._cleaner.fill, marking)
+
+    def _without_outcomes(self, arrivals: Sequence[_Arrival]) -> Iterator[int]:
+        """Slates seen while a source is quarantined: what was chosen from them may not be heard of."""
+        quarantined = [
+            each for each in self.sanctions if each.kind == QUARANTINE and each.source in WITH_OUTCOMES
+        ]
+        for i, (_, _, _, event) in enumerate(arrivals):
+            if isinstance(event, Impression) and any(
+                each.covers(each.source, event.time_ms) for each in quarantined
+            ):
+                yield i
 
     def _judge(self, arrivals: Sequence[_Arrival], users: list[_User]) -> tuple[list[int], list[int]]:
         """Consistency of each event, from the state *before* the batch and the catalogue."""
@@ -277,10 +293,10 @@ class Absorber:
 
 def _changed(arrivals: list[_Arrival], change: Change, marking: Marking) -> list[_Arrival]:
     """The same arrivals with what ``change`` makes of their events."""
-    topics, events = [arrival.topic for arrival in arrivals], [arrival.event for arrival in arrivals]
+    sources, events = [arrival.topic for arrival in arrivals], [arrival.event for arrival in arrivals]
     return [
         arrival if event is arrival.event else arrival._replace(event=event)
-        for arrival, event in zip(arrivals, change(topics, events, marking), strict=True)
+        for arrival, event in zip(arrivals, change(sources, events, marking), strict=True)
     ]
 
 

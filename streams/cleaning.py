@@ -54,12 +54,12 @@ def _with_list(step: Any, folder: Path) -> Any:
     if not isinstance(step, dict) or "file" not in step:
         return step
     rest = {name: value for name, value in step.items() if name != "file"}
-    return {**rest, "values": {**_rows(folder / str(step["file"])), **rest.get("values", {})}}
+    return {**rest, "values": {**_rows(folder / str(step["file"])), **(rest.get("values") or {})}}
 
 
 def _rows(path: Path) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
-    with path.open(encoding="utf-8", newline="") as lines:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
         for number, row in enumerate(csv.reader(lines), 1):
             if len(row) != 2 or not row[0]:
                 raise RecipeError(

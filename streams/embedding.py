@@ -37,14 +37,15 @@ class EmbeddingSwap:
         warm_up(settings.embed)
         self._settings, self._knowledge, self._on_failure = settings, knowledge, on_failure
         self.promoted = PromotedModel(SnapshotStore(settings.snapshots), self._serve, on_failure)
-        self.n_unfit = 0
-        """Snapshots that were whole, and not of such a model."""
+        self._unfit = ""
+        """Version of a snapshot that was whole, and not of such a model."""
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def n_refused(self) -> int:
-        """Promotions that were not followed."""
-        return self.promoted.n_broken + self.n_unfit
+    def refuses(self) -> bool:
+        """Whether the version promoted now could not be taken up."""
+        promoted = self.promoted.versions.promoted
+        return self.promoted.gave_up or (promoted is not None and promoted.version == self._unfit)
 
     def _serve(self, manifest: Manifest, snapshot: Snapshot) -> None:
         if manifest.features != VERSION:
@@ -68,7 +69,7 @@ class EmbeddingSwap:
             source.model = serving
             log.info("embedding_swapped version=%s items=%d", manifest.version, len(snapshot.names["items"]))
         except UNFIT as error:
-            self.n_unfit += 1
+            self._unfit = manifest.version
             log.error(
                 "snapshot_unfit version=%s serving=%s error=%s", manifest.version, source.version, error
             )

@@ -367,7 +367,7 @@ class Flow:
         metrics.ITEMS.set(len(self.path.knowledge.vocabularies.items))
         metrics.BUILD.labels(version("rillet"), self.path.model).set(1)
         if self.embedding:
-            metrics.EMBEDDING_REFUSED.set(self.embedding.n_refused)
+            metrics.EMBEDDING_REFUSED.set(self.embedding.refuses)
         if (embedding := self.path.knowledge.embedding) and embedding.version:
             metrics.EMBEDDING.clear()
             metrics.EMBEDDING.labels(embedding.version).set(1)

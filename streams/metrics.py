@@ -164,7 +164,8 @@ EMBEDDING = Gauge(
     "rillet_embedding_info", "1 for the version of the embedding model that serves.", ["version"]
 )
 EMBEDDING_REFUSED = Gauge(
-    "rillet_embedding_refused", "Promoted versions that were broken, missing or of another model."
+    "rillet_embedding_refused",
+    "1 while the promoted version is broken, missing or of another model, and the one before serves.",
 )
 BUILD = Gauge("rillet_build_info", "Constant 1.", ["version", "model_version"])
 

@@ -5,7 +5,7 @@ what arrived. Who does too much is told by ``heavy``.
 """
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, Final, Protocol, TypeVar, cast
@@ -114,7 +114,7 @@ class Cleaner:
         self, source: str, entries: Sequence[tuple[str, Entry | None]]
     ) -> tuple[list[tuple[str, Entry | None]], dict[str, int]]:
         """Entries of the catalogue as the steps leave them, removals as they are; and how many by step."""
-        kept = [(key, entry) for key, entry in entries if not self._is_variant(source, key)]
+        kept = [(key, entry) for key, entry in entries if not self._is_variant(source, key, entry)]
         there = [i for i, (_, entry) in enumerate(kept) if entry is not None]
         if not there or not self._changes:
             return kept, {}
@@ -126,12 +126,21 @@ class Cleaner:
             kept[there[i]] = kept[there[i]][0], struct  # type: ignore[assignment]
         return kept, marking.marks().counts()
 
-    def _is_variant(self, source: str, key: str) -> bool:
+    def named(self, source: str, time_ms: float, item_ids: Sequence[str]) -> list[str]:
+        """The items that these are at that time, each once."""
+        for step in self._aliases(source):
+            if step.takes(time_ms):
+                item_ids = [step.values.get(item_id, item_id) for item_id in item_ids]
+        return list(dict.fromkeys(item_ids))
+
+    def _is_variant(self, source: str, key: str, entry: Item | Promotion | None) -> bool:
         return source == topics.ITEMS and any(
-            key in step.values
-            for _, step, _ in self._changes
-            if isinstance(step, Alias) and source in step.sources
+            key in step.values and (entry is None or step.takes(entry.time_ms))
+            for step in self._aliases(source)
         )
+
+    def _aliases(self, source: str) -> Iterator[Alias]:
+        return (each for _, each, _ in self._changes if isinstance(each, Alias) and source in each.sources)
 
     def _tidy(self, columns: Columns, *, marking: Marking) -> None:
         for number, step, change in self._changes:

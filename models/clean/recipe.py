@@ -25,10 +25,12 @@ from pydantic import (
 )
 from xxhash import xxh64_hexdigest
 
+from models.quality.actions import BLANK, QUARANTINE
 from schemas import topics
 from schemas.events import MAX_ID_BYTES
 
 MAX_STEPS: Final = 32
+MAX_PRICE: Final = 1e9
 CATALOG: Final = (topics.ITEMS, topics.PROMOTIONS)
 SOURCES: Final = (*topics.BEHAVIOUR, *CATALOG)
 
@@ -78,6 +80,11 @@ class Step(BaseModel):
     def span_ms(self) -> tuple[float, float]:
         """Event times that it takes: from the first on, before the second."""
         return _ms(self.from_, -float("inf")), _ms(self.until, float("inf"))
+
+    def takes(self, time_ms: float) -> bool:
+        """Whether the span has this event time."""
+        first_ms, end_ms = self.span_ms
+        return first_ms <= time_ms < end_ms
 
 
 class EventStep(Step):
@@ -189,7 +196,7 @@ class Merge(EventStep):
     """Events of a user that say the same but for id and time, in one window of ``within_s`` of event time, are one."""
 
     do: Literal["merge"]
-    within_s: Annotated[float, Field(gt=0.0, le=86_400.0)]
+    within_s: Annotated[float, Field(ge=0.001, le=86_400.0)]
 
 
 class Fill(EventStep):
@@ -208,6 +215,10 @@ class Fill(EventStep):
             raise ValueError("a default is for one field: write a step for each")
         if isinstance(self.default, str) == (self.fields[0] == "price"):
             raise ValueError(f"{self.default!r} is no {self.fields[0]}")
+        if isinstance(self.default, float) and not 0.0 <= self.default <= MAX_PRICE:
+            raise ValueError(f"{self.default:g} is no price: those are from 0 to {MAX_PRICE:g}; leave it out")
+        if isinstance(self.default, str) and not 0 < len(self.default.encode()) <= MAX_ID_BYTES:
+            raise ValueError(f"a default has 1 to {MAX_ID_BYTES} bytes")
         return self
 
     @property
@@ -246,6 +257,9 @@ class Recipe(BaseModel):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise ValueError(f"two steps are called {twice[0]!r}: give each a name")
+        reserved = sorted({BLANK, QUARANTINE} & set(labels))
+        if reserved:
+            raise ValueError(f"{reserved[0]!r} is what actions are counted by: give the step another name")
         ranks = [ORDER.get(type(step), 0) for step in self.steps]
         if ranks != sorted(ranks):
             raise ValueError("steps that fill come after those that change, and cap comes last")

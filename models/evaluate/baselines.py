@@ -55,6 +55,10 @@ class Baseline:
             self.catch_up()
         return [Offer(self._offer(visit), []) for visit in visits]
 
+    def wanted(self, event: AnyEvent) -> list[str]:
+        """See ``Recommender``."""
+        return wanted(event)
+
     def catch_up(self) -> None:
         """See ``Recommender``."""
         for visit, at, item in self._later:

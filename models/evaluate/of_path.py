@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from models.absorb import Cause, Lap
+from models.evaluate.prequential import wanted
 from models.evaluate.recommender import Offer
 from models.knowledge.facts import Facts
 from models.learn.join import Joined
@@ -91,6 +92,10 @@ class OfPath:
             each.slate.event_id: each.slate for each in self.path.serve(causes, events[-1].time_ms, lap)
         }
         return [served.get(event.event_id) for event in events]
+
+    def wanted(self, event: AnyEvent) -> list[str]:
+        """See ``Recommender``; where a recipe names variants, the items that they are."""
+        return self.path.cleaner.named(topics.of_event(event), event.time_ms, wanted(event))
 
     def catch_up(self) -> None:
         """See ``Recommender``."""

@@ -133,8 +133,8 @@ class Prequential:
         )
         of.is_repeat.append(continues and visit.items.keys() >= set(items))
         of.is_own_transition.append(continues and (visit.last_item, items[0]) in visit.transitions)
-        for offer, found in zip(visit.offers, self.found, strict=True):
-            self._score(offer, items, found)
+        for recommender, offer, found in zip(self.recommenders, visit.offers, self.found, strict=True):
+            self._score(offer, recommender.wanted(event), found)
         if len(of) >= self._max_trials:
             self._every *= 2
             of.thin()

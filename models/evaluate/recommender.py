@@ -31,6 +31,9 @@ class Recommender(Protocol):
         Without ``learn`` shared knowledge stays as it is until ``catch_up``; what is known of the users does not.
         """
 
+    def wanted(self, event: AnyEvent) -> list[str]:
+        """Distinct items that the event says its user wanted, by the names under which they are offered."""
+
     def catch_up(self) -> None:
         """Learn what was only followed since the last call, in its order."""
 

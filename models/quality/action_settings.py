@@ -27,6 +27,6 @@ class ActionSettings(BaseModel):
         ("rejected", "ahead", "late"),
         description="checks at whose failure outcomes of a source count `weight` for learning the order of slates",
     )
-    weight: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+    weight: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.25, description="what an outcome of a weighed source counts, against 1"
     )

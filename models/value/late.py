@@ -47,6 +47,10 @@ class Late:
         offers = iter(self._of.follow(on_time, learn=learn) if on_time else [])
         return [None if self._is_late(event) else next(offers) for event in events]
 
+    def wanted(self, event: AnyEvent) -> list[str]:
+        """See ``Recommender``."""
+        return self._of.wanted(event)
+
     def catch_up(self) -> None:
         """See ``Recommender``."""
         self._of.catch_up()

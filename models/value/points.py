@@ -182,7 +182,7 @@ def _neighbours(question: I32, by_item: I32, firsts: I64, likeness: F64, found: 
             session = by_item[at]
             if likeness[session] == 0.0:
                 if n == len(found):
-                    break
+                    continue
                 found[n] = session
                 n += 1
             likeness[session] += (p + 1.0) / length

@@ -201,6 +201,7 @@ def _carry(
             since_ms=since,
             with_catalog=options.with_catalog,
             keep_refused=options.keep_refused,
+            max_per_user=max(1, settings.interest.max_events // 2),
             on_batch=shown,
         )
         with _stopped_by_signals(connection):

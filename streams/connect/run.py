@@ -5,7 +5,7 @@ After a crash at most one batch is carried twice, with the same event ids."""
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,7 +20,7 @@ from streams.log.records import Carried, Records
 from streams.settings import KafkaSettings
 
 BATCH: Final = 500
-"""Records, at most: what a crash may carry twice. Workers remember more events of a user than that."""
+"""Records, at most: what a crash may carry twice."""
 POLL_S: Final = 0.2
 WAIT_S: Final = 0.5
 MOVED: Final = (
@@ -67,6 +67,7 @@ class Connection:
         since_ms: int | None = None,
         with_catalog: bool = True,
         keep_refused: bool = False,
+        max_per_user: int = 64,
         on_batch: Callable[[Totals], None] = lambda _: None,
     ) -> None:
         self._topic = topic
@@ -75,6 +76,7 @@ class Connection:
         self._since_ms = since_ms
         self._with_catalog = with_catalog
         self._keep_refused = keep_refused
+        self._max_per_user = max_per_user
         self._on_batch = on_batch
         self._stopping = False
         self._ended: set[int] = set()
@@ -107,9 +109,10 @@ class Connection:
         self._consumer.subscribe([self._topic], on_assign=self._begin, on_revoke=self._forget)
         try:
             while not self._stopping and not (once and self._at_the_end()):
-                batch = self._batch()
-                if batch and self._carry(batch):
-                    self._commit(batch)
+                for part in self._parts(self._batch()):
+                    if not self._carry(part):
+                        break
+                    self._commit([record for record, _ in part])
                 self.totals.seconds = time.monotonic() - began
                 self.totals.lag = self._lag()
                 metrics.CONNECT_LAG.labels(self._topic).set(self.totals.lag)
@@ -142,10 +145,27 @@ class Connection:
             _LOG.warning("connect_error topic=%s: %s", self._topic, error)
         return False
 
-    def _carry(self, batch: list[FollowedRecord]) -> bool:
-        """Whether all that the batch became is delivered; not where it was stopped before."""
+    def _parts(self, batch: list[FollowedRecord]) -> Iterator[list[tuple[FollowedRecord, Carried]]]:
+        """Cut so that a crash repeats at most ``max_per_user`` events of a user: no more than workers remember.
+
+        A record that becomes more of them goes alone.
+        """
+        part: list[tuple[FollowedRecord, Carried]] = []
+        n: Counter[str] = Counter()
         for record in batch:
             carried = self._read(record)
+            more = Counter(each.event.user_id for each in carried.events)
+            if part and any(n[user] + more[user] > self._max_per_user for user in more):
+                yield part
+                part, n = [], Counter()
+            part.append((record, carried))
+            n += more
+        if part:
+            yield part
+
+    def _carry(self, batch: list[tuple[FollowedRecord, Carried]]) -> bool:
+        """Whether all that the batch became is delivered; not where it was stopped before."""
+        for record, carried in batch:
             if not self._with_catalog:
                 carried = carried._replace(entries=[])
             self._count(carried)

@@ -1,5 +1,6 @@
 """The page: an overview, then value, quality, alerts and inventory. The only script sorts the table of assets."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Final
@@ -9,7 +10,7 @@ from streams.evaluation_report.markup import Html, join, tag
 from streams.inventory import page as of_inventory
 from streams.inventory import words
 from streams.report import quality, value
-from streams.report.gathered import Gathered, time_of
+from streams.report.gathered import Gathered, Scored, time_of
 from streams.report.parts import anchor, hidden, pairs, tiles
 
 MEANINGS: Final = (
@@ -72,10 +73,10 @@ def _tiles(found: Gathered) -> Iterator[tuple[str, str, str]]:
         words.count(inventory.assets),
     )
     if found.scored:
-        newest = {each.source: each for each in found.scored if "overall" in each.scores}
-        lowest = min(newest.values(), key=lambda each: each.scores["overall"], default=None)
-        if lowest:
-            yield "lowest quality", f"{lowest.scores['overall']:.1%}", lowest.source
+        newest = _newest_quality(found.scored)
+        if newest:
+            lowest = min(newest, key=newest.__getitem__)
+            yield "lowest quality", f"{newest[lowest]:.1%}", lowest
     if found.checks:
         counts, named = quality.worst(found)
         yield "checks", counts, named
@@ -83,6 +84,21 @@ def _tiles(found: Gathered) -> Iterator[tuple[str, str, str]]:
         best = max((e for e in source.values if e.metric == "ndcg"), key=lambda e: e.value, default=None)
         if best:
             yield "worth most", best.player, f"{best.value:+.4f} of NDCG {source.all_in.get('ndcg', 0.0):.4f}"
+
+
+def _newest_quality(scored: Sequence[Scored]) -> dict[str, float]:
+    """Overall score of each source in its newest window, over its partitions by their events."""
+    judged = [each for each in scored if "overall" in each.scores and each.n_events]
+    newest_ms = {each.source: each.end_ms for each in judged}
+    of: defaultdict[str, list[Scored]] = defaultdict(list)
+    for each in judged:
+        if each.end_ms == newest_ms[each.source]:
+            of[each.source].append(each)
+    return {
+        source: sum(each.scores["overall"] * each.n_events for each in parts)
+        / sum(each.n_events for each in parts)
+        for source, parts in of.items()
+    }
 
 
 def _contents(parts: Sequence[Html]) -> Iterator[Html]:

@@ -55,6 +55,11 @@ class PromotedModel:
         """Whether something is on its way; a worker that starts may wait for it."""
         return self._task is not None
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether the promotion that holds now could not be followed."""
+        return self._given_up is not None and self._given_up == self.versions.promoted
+
     def apply(self, records: Sequence[FollowedRecord]) -> None:
         """Take records of ``models.versions``."""
         for record in records:

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from models.clean.recipe import recipe
-from models.evaluate.of_path import LoggedRecord
+from models.evaluate.baselines import Markov
+from models.evaluate.of_path import LoggedRecord, OfPath
 from models.ingest.settings import IngestSettings
 from models.interest.codec import decode
 from models.interest.fold import Outcome
@@ -28,7 +29,7 @@ from models.retrieve.settings import CovisitationSettings, RetrieveSettings, Ses
 from schemas import topics
 from schemas.catalog import Item
 from schemas.checks import Alert, CheckReport, CheckResult, Status
-from schemas.events import AnyEvent, Browse, Click, Line, Purchase
+from schemas.events import AnyEvent, Browse, Click, Impression, Line, Purchase
 
 RECIPE = {
     "version": "7",
@@ -196,6 +197,23 @@ def test_a_quarantined_source_goes_on_to_states_and_teaches_nothing(shop: Shop) 
     assert shop.state("u").recents.items == ["a", "b"]
     order = Purchase(event_id="e3", user_id="u", time_ms=EXAMPLE_MS + 7_000, lines=[Line(item_id="c")])
     assert [hint.item_id for hint in shop.take(order).facts.items] == ["c"], "other sources go on"
+
+
+def test_a_slate_seen_while_choices_are_held_back_teaches_nothing(shop: Shop) -> None:
+    shop.path.sanctions.heard(failing("known_item", ""))
+    seen = [
+        Impression(event_id=f"s{n}", user_id="u", time_ms=EXAMPLE_MS + at_ms, item_ids=["a", "b"])
+        for n, at_ms in enumerate((1_000, 6_000))
+    ]
+    absorbed = shop.take(*seen)
+    assert [event.event_id for _, event in absorbed.fresh] == ["s0"], "else all would be learned as unwanted"
+
+
+def test_trials_of_variants_are_of_the_items_that_are_offered() -> None:
+    path = Shop().path
+    event = look(1, "a-red", 1)
+    assert OfPath(path).wanted(event) == ["a"]
+    assert Markov().wanted(event) == ["a-red"]
 
 
 def test_a_field_that_must_not_be_believed_reaches_nobody_and_is_still_compared(shop: Shop) -> None:

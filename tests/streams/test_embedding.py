@@ -136,7 +136,7 @@ def test_one_of_other_features_is_refused_at_once(tmp_path: Path, part: Part) ->
 
 
 @pytest.mark.parametrize("missing", ["items", "weights.out.weight"])
-def test_one_whose_arrays_do_not_fit_is_counted_and_the_old_goes_on(
+def test_one_whose_arrays_do_not_fit_is_told_and_the_old_goes_on(
     tmp_path: Path, part: Part, missing: str
 ) -> None:
     knowledge = shop([f"i{i}" for i in range(N)])
@@ -145,6 +145,6 @@ def test_one_whose_arrays_do_not_fit_is_counted_and_the_old_goes_on(
     arrays = {name: array for name, array in part.arrays.items() if name != missing}
     store, bad = written(tmp_path / "bad", Part(arrays, part.names))
     swap, failures = swapped(knowledge, store, bad)
-    assert (swap.n_refused, failures) == (1, [])
+    assert (swap.refuses, failures) == (True, [])
     assert knowledge.embedding is not None
     assert knowledge.embedding.version == good.version

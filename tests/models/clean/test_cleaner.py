@@ -165,6 +165,14 @@ def test_the_catalogue_is_cleaned_alike_and_variants_are_passed_over() -> None:
     assert promotions[0][1] == Promotion(promotion_id="p", item_ids=["a", "c"], category="hats", **times)
 
 
+def test_an_entry_is_passed_over_in_the_span_of_its_alias_alone() -> None:
+    by = cleaner({"do": "alias", "values": {"a-red": "a"}, "until": "1970-01-01T00:00:10Z"})
+    entries = [("a-red", Item(item_id="a-red", time_ms=time_ms)) for time_ms in (9_999, 10_000)]
+    assert by.entries(topics.ITEMS, entries) == (entries[1:], {})
+    assert by.named(topics.BROWSE, 9_999, ["a-red", "a"]) == ["a"]
+    assert by.named(topics.BROWSE, 10_000, ["a-red", "a"]) == ["a-red", "a"]
+
+
 def test_what_must_not_be_believed_is_blank_for_its_source_and_time() -> None:
     by = cleaner()
     sanction = Sanction(BLANK, topics.BROWSE, "price", since_ms=1_000, until_ms=2_000)

@@ -58,6 +58,13 @@ def test_aliases_lead_to_their_end() -> None:
         ([{"do": "alias", "values": {"a": "b", "b": "a"}}], "the aliases go round: a > b > a"),
         ([{"do": "fill", "fields": ["price"], "default": "cheap"}], "'cheap' is no price"),
         ([{"do": "fill", "fields": ["price", "brand"], "default": 1.0}], "a default is for one field"),
+        ([{"do": "fill", "fields": ["price"], "default": -1.0}], "-1 is no price"),
+        ([{"do": "fill", "fields": ["brand"], "default": "é" * 129}], "a default has 1 to 256 bytes"),
+        ([{"do": "merge", "within_s": 0.0005}], "steps[0].merge.within_s"),
+        (
+            [{"do": "merge", "within_s": 1, "name": "quarantine"}],
+            "'quarantine' is what actions are counted by",
+        ),
         ([{"do": "merge", "within_s": 1, "sources": ["catalog.items"]}], "this is done to events"),
         ([{"do": "fill", "fields": ["price"]}, MINIMAL["steps"][0]], "steps that fill come after"),
         ([{"do": "cap", "events": 9}, {"do": "fill", "fields": ["price"]}], "cap comes last"),

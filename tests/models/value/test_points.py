@@ -104,3 +104,17 @@ def test_without_the_best_more_is_lost_than_without_any(with_bots):
     }
     assert change["highest", 0.05] < change["random", 0.05] < change["lowest", 0.05]
     assert change["lowest", 0.05] > -0.005
+
+
+def test_a_full_sample_still_weighs_the_sessions_in_it_by_all_they_share(view):
+    # u asks: at a, wants c, and at a, c, wants x. s shares both and alone has c and x, o1 and o2 share c, z shares a.
+    log = [
+        *(view(t, "s", item) for t, item in enumerate("acx")),
+        *(view(10 * n + t, f"o{n}", item) for n in (1, 2) for t, item in enumerate("cd")),
+        *(view(40 + t, "z", item) for t, item in enumerate("ae")),
+        *(view(50 + t, "u", item) for t, item in enumerate("acx")),
+    ]
+    sessions = sessions_of(log, 1800.0, 32)
+    found = valued(sessions, np.array([4]), 4, k=1, sample=3)
+    # At a, z is the nearer one: -1/4, and s 1/4. At a, c no place is left for z, and s is the nearest by both items: 1.
+    assert found.session == pytest.approx([0.625, 0.0, 0.0, -0.125])
