@@ -43,9 +43,8 @@ class EmbeddingSwap:
 
     @property
     def refuses(self) -> bool:
-        """Whether the version promoted now could not be taken up."""
-        promoted = self.promoted.versions.promoted
-        return self.promoted.gave_up or (promoted is not None and promoted.version == self._unfit)
+        """Whether the version promoted last could not be taken up."""
+        return self.promoted.gave_up or bool(self._unfit)
 
     def _serve(self, manifest: Manifest, snapshot: Snapshot) -> None:
         if manifest.features != VERSION:
@@ -66,7 +65,7 @@ class EmbeddingSwap:
                 serving = await asyncio.to_thread(self._made, manifest, snapshot)
                 if n_forgotten == source.n_forgotten:
                     break
-            source.model = serving
+            source.model, self._unfit = serving, ""
             log.info("embedding_swapped version=%s items=%d", manifest.version, len(snapshot.names["items"]))
         except UNFIT as error:
             self._unfit = manifest.version

@@ -22,9 +22,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
+
+from faust.exceptions import ConsumerNotStarted
+from faust.types import TP
 
 from models.absorb import Absorbed
 from models.ingest import IngestCatalog, trace
@@ -213,7 +216,7 @@ class Flow:
     def missing(self) -> list[str]:
         """What keeps this worker from being ready."""
         missing = ["going on: it was told to stop"] if self._draining else []
-        if not self.app.consumer.assignment():
+        if not self._assigned():
             missing.append("partitions assigned")
         if not self.app.tables.actives_ready:
             missing.append("tables recovered")
@@ -223,7 +226,14 @@ class Flow:
 
     def owns(self, topic: str, partition: int) -> bool:
         """Whether a source partition is assigned to this worker."""
-        return any(tp.topic == topic and tp.partition == partition for tp in self.app.consumer.assignment())
+        return any(tp.topic == topic and tp.partition == partition for tp in self._assigned())
+
+    def _assigned(self) -> Set[TP]:
+        """None before the consumer has started."""
+        try:
+            return self.app.consumer.assignment() if self.app.started else set()
+        except ConsumerNotStarted:
+            return set()
 
     def _model_metrics(self) -> ModelMetrics | None:
         if self.path.learning is None:
@@ -375,7 +385,8 @@ class Flow:
             metrics.MODEL_FOREIGN.set(self.path.learning.ledger.n_foreign)
         for source in self.path.knowledge.sources:
             metrics.SOURCE_BYTES.labels(source.name).set(source.size_bytes)
-        metrics.watch_offsets(self.app.consumer, topics.BEHAVIOUR)
+        if self._assigned():
+            metrics.watch_offsets(self.app.consumer, topics.BEHAVIOUR)
         metrics.watch_room(self.settings.worker.state_dir, self.app.conf.tabledir)
 
     def drain(self) -> None:

@@ -52,7 +52,6 @@ def run(settings: Settings) -> int:
     flow = Flow(settings, _crash)
     health = Health(flow.missing, flow.refresh_gauges, flow.explain)
 
-    @flow.app.task  # type: ignore[untyped-decorator]
     async def serve_health() -> None:
         port = await health.start(settings.worker.web_host, settings.worker.web_port)
         log.info(
@@ -63,7 +62,13 @@ def run(settings: Settings) -> int:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
     worker = TimedWorker(
-        flow.drain, health.stop, flow.app, loglevel="WARNING", quiet=True, override_logging=False
+        flow.drain,
+        serve_health,
+        health.stop,
+        flow.app,
+        loglevel="WARNING",
+        quiet=True,
+        override_logging=False,
     )
     try:
         worker.execute_from_commandline()
@@ -77,16 +82,28 @@ def run(settings: Settings) -> int:
 class TimedWorker(faust.Worker):  # type: ignore[misc]
     """Faust's worker without the spinner, which ends even when the broker it wants to say good-bye to is gone.
 
-    ``on_signal`` is told when it is to stop, ``on_end`` when all services have stopped.
+    ``on_begin`` is called before any service starts, so that health is served while tables recover, ``on_signal`` when
+    it is told to stop, ``on_end`` when all services have stopped.
     """
 
     def __init__(
-        self, on_signal: Callable[[], None], on_end: Callable[[], Awaitable[None]], *args: Any, **kwargs: Any
+        self,
+        on_signal: Callable[[], None],
+        on_begin: Callable[[], Awaitable[None]],
+        on_end: Callable[[], Awaitable[None]],
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.spinner = None
         self._on_signal = on_signal
+        self._on_begin = on_begin
         self._on_end = on_end
+
+    async def on_first_start(self) -> None:
+        """Called first."""
+        await super().on_first_start()
+        await self._on_begin()
 
     def _schedule_shutdown(self, number: signal.Signals) -> None:
         self._on_signal()
