@@ -173,12 +173,14 @@ def _carry(
 
     from schemas import topics
     from streams.broker import ping
+    from streams.connect.hearing import Hearing
     from streams.connect.outbox import Outbox
     from streams.connect.run import Connection
     from streams.log.presets import named
     from streams.log.records import Records
 
-    records = Records(named(mapping)[1], settings.ingest)
+    meaning = named(mapping)[1]
+    records = Records(meaning, settings.ingest)
     since = _since_ms(options.since)
     ping(source.client_conf())
     _check(source, [topic], "Create it, or start what fills it.")
@@ -191,15 +193,17 @@ def _carry(
     )
     if options.metrics_port is not None:
         start_http_server(options.metrics_port, addr="127.0.0.1")
+    outbox = Outbox(settings.kafka.producer())
+    has_entries = options.with_catalog and meaning.catalog.item is not None
     with _progress() as shown:
         connection = Connection(
             source,
             topic,
             options.group or f"rillet-connect-{topic}",
             records,
-            Outbox(settings.kafka.producer()),
+            outbox,
+            hearing=Hearing(settings.kafka.client_conf(), outbox) if has_entries else None,
             since_ms=since,
-            with_catalog=options.with_catalog,
             keep_refused=options.keep_refused,
             max_per_user=max(1, settings.interest.max_events // 2),
             on_batch=shown,

@@ -13,6 +13,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams import metrics
+from streams.connect.hearing import Hearing
 from streams.connect.outbox import Outbox
 from streams.errors import BrokerRefusedError
 from streams.follow import FINAL_ERRORS, FollowedRecord
@@ -54,7 +55,10 @@ class Totals:
 
 
 class Connection:
-    """One topic's way to the topics of Rillet. ``stop`` may come from a signal handler."""
+    """One topic's way to the topics of Rillet. Without ``hearing`` no entries of the catalogue are sent.
+
+    ``stop`` may come from a signal handler.
+    """
 
     def __init__(
         self,
@@ -64,8 +68,8 @@ class Connection:
         records: Records,
         outbox: Outbox,
         *,
+        hearing: Hearing | None = None,
         since_ms: int | None = None,
-        with_catalog: bool = True,
         keep_refused: bool = False,
         max_per_user: int = 64,
         on_batch: Callable[[Totals], None] = lambda _: None,
@@ -74,7 +78,7 @@ class Connection:
         self._read = records
         self._outbox = outbox
         self._since_ms = since_ms
-        self._with_catalog = with_catalog
+        self._hearing = hearing
         self._keep_refused = keep_refused
         self._max_per_user = max_per_user
         self._on_batch = on_batch
@@ -106,20 +110,30 @@ class Connection:
             BrokerRefusedError: the topic cannot be read, or what it becomes cannot be written.
         """
         began = time.monotonic()
-        self._consumer.subscribe([self._topic], on_assign=self._begin, on_revoke=self._forget)
         try:
+            if self._hearing:
+                self._hearing.begin(lambda: self._stopping)
+            self._consumer.subscribe([self._topic], on_assign=self._begin, on_revoke=self._forget)
             while not self._stopping and not (once and self._at_the_end()):
                 for part in self._parts(self._batch()):
                     if not self._carry(part):
                         break
                     self._commit([record for record, _ in part])
+                self._hear()
                 self.totals.seconds = time.monotonic() - began
                 self.totals.lag = self._lag()
                 metrics.CONNECT_LAG.labels(self._topic).set(self.totals.lag)
                 self._on_batch(self.totals)
         finally:
             self._consumer.close()
+            if self._hearing:
+                self._hearing.close()
         return self.totals
+
+    def _hear(self) -> None:
+        """Set right what another member sent that is older than what was sent here."""
+        if self._hearing and not self._stopping and self._hearing.catch_up():
+            self._deliver()
 
     def _batch(self) -> list[FollowedRecord]:
         """What has come; waits a moment where nothing has."""
@@ -166,7 +180,7 @@ class Connection:
     def _carry(self, batch: list[tuple[FollowedRecord, Carried]]) -> bool:
         """Whether all that the batch became is delivered; not where it was stopped before."""
         for record, carried in batch:
-            if not self._with_catalog:
+            if self._hearing is None:
                 carried = carried._replace(entries=[])
             self._count(carried)
             if carried.rejection is None:
@@ -174,6 +188,10 @@ class Connection:
             else:
                 self._outbox.refuse(self._told(record), carried.rejection)
         self.totals.n_records += len(batch)
+        return self._deliver()
+
+    def _deliver(self) -> bool:
+        """Whether all that was handed over is delivered; not where it was stopped before."""
         while not self._outbox.wait(WAIT_S):
             if self._stopping:
                 return False
