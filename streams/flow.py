@@ -35,6 +35,7 @@ from models.ingest.dead_letter import bury
 from models.ingest.record import Rejected
 from models.interest.codec import is_older as state_is_older
 from models.knowledge import facts as knowledge_facts
+from models.learn.learning import Learned
 from models.path import Path, Served
 from models.quality.actions import Sanctions
 from models.quality.codec import is_older as profiles_are_older
@@ -179,8 +180,11 @@ class Flow:
         for partition, states in absorbed.states.items():
             self.interest.store(partition, states, parcel)
         lap("store")
-        self._learn(absorbed, now_ms, parcel)
+        learned = self._learn(absorbed, now_ms, parcel)
         lap("learn")
+        if learned and self.value_metrics:
+            self.value_metrics.add(learned)
+            lap("value")
         watch = self.model_metrics.add_slates if self.model_metrics else _unwatched
         served = self.path.serve(absorbed.causes, now_ms, lap, watch)
         places = [(cause.topic, cause.partition, cause.offset) for cause in absorbed.causes]
@@ -188,20 +192,20 @@ class Flow:
             parcel.add(*slate_record(each.slate, self._recipe, traced))
         lap("publish")
         self._report(absorbed, fetched.epoch, parcel)
+        lap("report")
         if self.value_metrics:
             self.value_metrics.count(batches, absorbed)
-        lap("report")
+            lap("value")
         parcel.seal()
         self._n_taken += 1
         return parcel, served
 
-    def _learn(self, absorbed: Absorbed, now_ms: int, parcel: Parcel) -> None:
+    def _learn(self, absorbed: Absorbed, now_ms: int, parcel: Parcel) -> Learned | None:
         learned = self.path.learn(self.path.join(absorbed))
         if learned and self.model_metrics:
             self.model_metrics.add(learned)
             self._audit.write(learned.happenings, now_ms, parcel)
-        if learned and self.value_metrics:
-            self.value_metrics.add(learned)
+        return learned
 
     def _report(self, absorbed: Absorbed, epoch: int, parcel: Parcel) -> None:
         if absorbed.facts.items:

@@ -52,12 +52,14 @@ class QualityBook:
         waiting, self._waiting = self._waiting, {}
         if epoch != self._epoch:
             return
+        lap = metrics.Laps()
         for tp, batches in waiting.items():
             profiles = self._load(tp.topic, tp.partition)
             observe(profiles, join(batches))
             self._close(profiles, profiles.watermark_ms, parcel)
             self._store(profiles, parcel)
             self._open.add(tp)
+        lap("quality")
 
     async def close_quiet(self, assignment: set[TP], epoch: int) -> None:
         """Close the windows of partitions from which nothing comes any more."""

@@ -33,7 +33,7 @@ SOURCE_OF: Final[Mapping[type, str]] = {
     Purchase: "purchase",
     **dict.fromkeys((Dismiss, Impression, Rating, Dwell), "feedback"),
 }
-SERVING: Final = frozenset({"queries", "rank", "remember", "explain", "publish", "learn"})
+SERVING: Final = frozenset({"queries", "rank", "remember", "explain", "publish", "learn", "value"})
 RETRIEVING: Final = "retrieve."
 EVERY: Final = 16
 """One event in so many is looked at for the bytes that its attributes take."""

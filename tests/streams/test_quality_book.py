@@ -16,6 +16,7 @@ from models.quality.settings import QualitySettings
 from schemas import topics
 from schemas.events import Browse
 from schemas.quality import QualityReport
+from streams.metrics import stage_seconds
 from streams.quality import QualityBook
 
 SETTINGS = QualitySettings(window_s=10, allowed_lateness_s=20, quiet_s=30)
@@ -143,6 +144,12 @@ def test_batches_that_wait_are_counted_together() -> None:
     assert (given.count(EPOCH), given.table.n_stored) == ([], 2)
     (report,) = given.observe((4, 30))
     assert report.n_events == 3
+
+
+def test_what_counting_takes_is_a_stage_of_the_path() -> None:
+    before = stage_seconds().get("quality", 0.0)
+    Given().observe((1, 0), (2, 9))
+    assert stage_seconds()["quality"] > before
 
 
 def test_what_waits_when_partitions_are_assigned_anew_is_left_to_its_redelivery() -> None:
