@@ -7,7 +7,6 @@ from typing import Final
 
 import torch
 
-from models.embed.index import IndexSettings
 from models.embed.portable import at_home
 from models.embed.serving import Serving, warm_up
 from models.knowledge.base import KnowledgeBase
@@ -78,4 +77,4 @@ class EmbeddingSwap:
     def _made(self, manifest: Manifest, snapshot: Snapshot) -> Serving:
         settings = self._settings.embed.model_copy(update=manifest.settings)
         exported = at_home(snapshot.arrays, snapshot.names, self._knowledge.vocabularies)
-        return Serving(manifest.version, exported, settings, IndexSettings())
+        return Serving(manifest.version, exported, settings)

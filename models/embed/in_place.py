@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from models.embed.index import IndexSettings
 from models.embed.learner import Epoch, Learner
 from models.embed.serving import Serving
 from models.embed.settings import EmbedSettings
@@ -55,4 +54,4 @@ class InPlace:
     def _version(self) -> Serving:
         self._served_at = self.learner.n_examples
         self._n_versions += 1
-        return Serving(str(self._n_versions), self.learner.export(), self._settings, IndexSettings())
+        return Serving(str(self._n_versions), self.learner.export(), self._settings)

@@ -4,13 +4,13 @@ Not thread safe: one caller at a time. What may not be shown (seen, not availabl
 ask for as many more.
 """
 
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from models.embed.quantise import I64, PANEL, Panels, Precision, of_fixed_scale, score_four, score_one
+from models.embed.settings import IndexSettings
 from models.retrieve.compiled import compiled
 from models.retrieve.contract import F32, I32
 from models.retrieve.top_k import empty_lists
@@ -24,31 +24,6 @@ BLOCK: Final = 1 << 17
 """Items scored at a time on a GPU: 128 MiB of keys for 128 users."""
 LAST: Final = np.int32(0x7FFFFFFF)
 UNIT: Final = 1.001
-Layout = Literal["auto", "exact", "hnsw"]
-
-
-class IndexSettings(BaseModel):
-    """Frozen; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    layout: Layout = Field(
-        "auto", description="Search every item, or a graph; auto goes by the number of items."
-    )
-    exact_up_to: int = Field(300_000, ge=0, description="Under auto: the most items that are all searched.")
-    precision: Precision = Field(
-        "f16", description="How a component of an item's vector is kept, in 4, 2 or 1 bytes."
-    )
-    connectivity: int = Field(
-        16, ge=2, le=256, description="HNSW's M, links of an item in a layer of the graph."
-    )
-    expansion_add: int = Field(
-        128, ge=1, description="HNSW's efConstruction, candidates when an item is linked."
-    )
-    expansion_search: int = Field(
-        128, ge=1, description="HNSW's ef, candidates of a search, never fewer than asked for."
-    )
-    threads: int = Field(1, ge=1, description="Threads of one call on a graph.")
 
 
 class Index(Protocol):

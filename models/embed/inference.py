@@ -18,12 +18,12 @@ class Inference:
     """On one device; with bfloat16 on a GPU, in single precision on a CPU."""
 
     def __init__(self, exported: Exported, settings: EmbedSettings, device: str | None = None) -> None:
-        self._device = device_of(device)
+        self.device = device_of(device)
         with torch.device("meta"):  # no first weights are drawn
             model = Model(settings, torch.Generator())
         weights = {name: torch.from_numpy(array.copy()) for name, array in exported.weights.items()}
         model.load_state_dict(weights, assign=True)
-        self._model = model.to(self._device).eval()
+        self._model = model.to(self.device).eval()
         self.table = exported.vectors
         """(n, D) unit vectors of the items in ``indexes``."""
         self.indexes = exported.items
@@ -60,13 +60,13 @@ class Inference:
         """(N, 1 + T, D) the same, and the vectors of the tasks."""
         if not len(sequences.items):
             return np.zeros((0, 1 + len(TASKS), self.table.shape[1]), np.float32)
-        reading = reading_of(sequences, _rows_of(self._rows, sequences.items), self._device)
-        query = torch.from_numpy(_rows_of(self._query_rows, sequences.query)).to(self._device)
-        segment = torch.from_numpy(_rows_of(self._segment_rows, sequences.segment)).to(self._device)
-        on_gpu = self._device.startswith("cuda")
+        reading = reading_of(sequences, _rows_of(self._rows, sequences.items), self.device)
+        query = torch.from_numpy(_rows_of(self._query_rows, sequences.query)).to(self.device)
+        segment = torch.from_numpy(_rows_of(self._segment_rows, sequences.segment)).to(self.device)
+        on_gpu = self.device.startswith("cuda")
         with (
             torch.inference_mode(),
-            torch.autocast(self._device.split(":")[0], torch.bfloat16, enabled=on_gpu),
+            torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=on_gpu),
         ):
             context = self._queries[query] + self._segments[segment]  # (N, D)
             users = self._model.users(self._vectors, reading, context)  # (N, D)
@@ -82,7 +82,7 @@ class Inference:
         rows = np.full(int(indexes.max(initial=-1)) + 2, len(indexes), np.int64)
         rows[indexes] = np.arange(len(indexes))
         padded = np.concatenate([vectors, np.zeros((1, vectors.shape[1]), np.float32)])
-        return rows, torch.from_numpy(padded).to(self._device)
+        return rows, torch.from_numpy(padded).to(self.device)
 
 
 def device_of(device: str | None) -> str:

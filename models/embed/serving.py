@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from models.embed.exported import Exported
-from models.embed.index import IndexSettings, made
+from models.embed.index import made
 from models.embed.inference import Inference
 from models.embed.model import seeded
 from models.embed.sequences import Sequences, of_queries
@@ -15,17 +15,11 @@ from models.retrieve.contract import F32, I32, Queries
 class Serving:
     """It never changes but by ``forget``."""
 
-    def __init__(
-        self,
-        version: str,
-        exported: Exported,
-        settings: EmbedSettings,
-        index: IndexSettings,
-    ) -> None:
+    def __init__(self, version: str, exported: Exported, settings: EmbedSettings) -> None:
         self.version = version
         self._inference = Inference(exported, settings)
         self._length = settings.length
-        self._index = made(settings.dim, len(exported.items), index)
+        self._index = made(settings.dim, len(exported.items), settings.index, self._inference.device)
         self._index.put(exported.items, exported.vectors)
         self._items = np.zeros((int(exported.items.max(initial=-1)) + 1, settings.dim), np.float32)
         self._items[exported.items] = exported.vectors
@@ -74,7 +68,7 @@ def warm_up(settings: EmbedSettings) -> None:
     vectors = np.eye(n, settings.dim, dtype=np.float32)
     weights = {name: p.numpy() for name, p in seeded(settings, torch.Generator()).state_dict().items()}
     exported = Exported(ids, vectors, none, nothing, none, nothing, weights)
-    serving = Serving("", exported, settings, IndexSettings())
+    serving = Serving("", exported, settings)
     histories = np.zeros((n, settings.length), np.int32)
     unknown = np.full(n, -1, np.int32)
     sequences = Sequences(

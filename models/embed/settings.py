@@ -10,6 +10,32 @@ from schemas.catalog import MAX_VECTOR
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+class IndexSettings(BaseModel):
+    """How items near a user are searched on a processor; a GPU scores all. Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layout: Literal["auto", "exact", "hnsw"] = Field(
+        "auto", description="every item is scored, or a graph is searched; auto goes by the number of items"
+    )
+    exact_up_to: int = Field(300_000, ge=0, description="under auto: most items that are all scored")
+    precision: Literal["f32", "f16", "i8"] = Field(
+        "f16", description="how a component of an item's vector is kept, in 4, 2 or 1 bytes"
+    )
+    connectivity: int = Field(
+        16, ge=2, le=256, description="HNSW's M, links of an item in a layer of the graph"
+    )
+    expansion_add: int = Field(
+        128, ge=1, description="HNSW's efConstruction, candidates when an item is linked"
+    )
+    expansion_search: int = Field(
+        128,
+        ge=1,
+        description="HNSW's ef, candidates of a search, never fewer than asked for; 256 from a million items on",
+    )
+    threads: int = Field(1, ge=1, description="threads of one call on a graph")
+
+
 class EmbedSettings(BaseModel):
     """Frozen; unknown keys are refused. The defaults were chosen on the last training sessions of Diginetica."""
 
@@ -140,6 +166,7 @@ class EmbedSettings(BaseModel):
         le=256,
         description="of the model on a CPU; more pay for the trainer alone, on cores that nothing else wants",
     )
+    index: IndexSettings = IndexSettings()
     seed: int = Field(1, ge=0, description="of first weights, dropout, negatives and the order of examples")
 
     @model_validator(mode="after")

@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from bench_result import RESULTS, write
 
-from models.embed.index import Exact, Hnsw, Index, IndexSettings
+from models.embed.index import Exact, Hnsw, Index
 from models.embed.quantise import Precision
+from models.embed.settings import IndexSettings
 from models.retrieve.contract import F32, I32
 
 D, N_CENTRES = 64, 300

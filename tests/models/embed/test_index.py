@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.embed.index import Exact, ExactTorch, Hnsw, Index, IndexSettings, made
+from models.embed.index import Exact, ExactTorch, Hnsw, Index, made
 from models.embed.quantise import PANEL, Precision
+from models.embed.settings import IndexSettings
 from models.retrieve.contract import F32, I32
 
 torch = pytest.importorskip("torch")
