@@ -19,6 +19,8 @@ F64 = NDArray[np.float64]
 DRIFT: Final = Limits(0.1, 0.25, **RISE)
 SHIFT: Final = Limits(0.1, 0.25, **RISE)
 NEW_VALUES: Final = Limits(0.05, 0.15, **RISE)
+BUSY: Final = 3
+"""Times the least number of values that a look at single ids needs: of a few, one visit is a large share."""
 UNSEEN_SHARE: Final = 1e-4
 """A group of labels with no more of the reference than this counts as never seen."""
 
@@ -80,7 +82,7 @@ class Reference:
                 yield Measure("new_values", "schema", path, float(p[new].sum()), n, NEW_VALUES, said)
         for name, keys in sorted(window.keys.items()):
             n = sum(keys.counts)
-            if n >= min_values and name in self._keys:
+            if n >= BUSY * min_values and name in self._keys:
                 lasting = float(np.minimum(np.array(keys.counts) / n, self._keys[name]).max())
                 said = f"one in {len(keys.counts)} groups of ids has {lasting:.1%} of two windows"
                 yield Measure("hot_key", "distribution", name, lasting, n, HOT_KEY, said)

@@ -40,7 +40,7 @@ class Measure(NamedTuple):
     of: Literal["share", "log_count", "log_share", "log_time"] = "share"
     """What the value is, or its logarithm; a share is one of n."""
     each: float = 1.0
-    """Events that come together, as those of one user do: of a count, how many a user."""
+    """Events that come together, as those of one user do, so that they count as one."""
 
     @property
     def name(self) -> tuple[str, str]:
@@ -50,13 +50,23 @@ class Measure(NamedTuple):
     def error(self, usual: float) -> float:
         """Standard deviation by chance alone, where ``usual`` is the expected value."""
         if self.of == "log_count":
-            return sqrt(self.each / max(exp(min(usual, MAX_LOG)), self.each))
+            return self._of_counts(exp(min(usual, MAX_LOG)) / self.each, 1 / self.each, usual)
         if self.of == "log_share":
-            return 1 / sqrt(max(exp(min(usual, 0.0)) * self.n, 1.0))
+            return self._of_counts(exp(min(usual, 0.0)) * self.n, self.n, usual)
         if self.of == "log_time":
             return LOG_TIME_ERROR
         p = min(max(usual, 1 / (self.n + 1)), 1 - 1 / (self.n + 1))
-        return sqrt(p * (1 - p) / max(self.n, 1))
+        return sqrt(p * (1 - p) * self.each / max(self.n, 1))
+
+    def _of_counts(self, expected: float, scale: float, usual: float) -> float:
+        """So that the deviation is as many of it as of the roots of the counts, which vary by a half (Bartlett, 1936).
+
+        Logarithms of small counts vary far more downwards than upwards: none of ten is less rare than it looks.
+        """
+        found, expected = exp(min(self.value, MAX_LOG)) * scale, max(expected, 1.0)
+        apart = 2 * abs(sqrt(found) - sqrt(expected))
+        away = abs(self.value - usual)
+        return away / apart if away > 0.01 and apart else 1 / sqrt(expected)
 
 
 RISE: Final[dict[str, Any]] = {"below": False}
@@ -92,7 +102,7 @@ def measures(window: Profile) -> Iterator[Measure]:
     n_unknown = min(sum(window.unknown_fields.values()), n_accepted)
     yield Measure("unknown_fields", "schema", "", n_unknown / n_accepted, n_accepted, UNKNOWN_FIELDS, names)
     yield from _completeness(window)
-    yield from _consistency(window)
+    yield from _consistency(window, each)
 
 
 def n_users(window: Profile) -> float:
@@ -134,7 +144,7 @@ def _completeness(window: Profile) -> Iterator[Measure]:
         )
 
 
-def _consistency(window: Profile) -> Iterator[Measure]:
+def _consistency(window: Profile, each: float) -> Iterator[Measure]:
     shares = (
         ("known_item", "", window.n_item_known, window.n_item_checked, KNOWN),
         ("viewed_before", "", window.n_viewed, window.n_view_checked, VIEWED),
@@ -146,9 +156,8 @@ def _consistency(window: Profile) -> Iterator[Measure]:
     for check, field, n_good, n, limits in shares:
         if n:
             said = f"{n - n_good} of {n} events contradict what is known of their items"
-            yield Measure(
-                check, "consistency", field, n_good / n, n, limits, said if check == "agreement" else ""
-            )
+            told = said if check == "agreement" else ""
+            yield Measure(check, "consistency", field, n_good / n, n, limits, told, each=each)
 
 
 def _most(counts: Mapping[str, int], k: int = 3) -> list[tuple[str, int]]:

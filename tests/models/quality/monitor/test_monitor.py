@@ -1,8 +1,11 @@
 """Windows of a minute with 1,000 events each, over two partitions, told as profiles."""
 
+from math import log, sqrt
+
 import numpy as np
 import pytest
 
+from models.quality.monitor.measures import KNOWN, PARTITION, Measure
 from models.quality.monitor.monitor import Monitor
 from models.quality.monitor.settings import MonitorSettings
 from models.quality.profile import Profile
@@ -73,6 +76,26 @@ def feed():
 @pytest.mark.parametrize("seed", [2, 3])
 def test_what_differs_by_chance_only_raises_no_alert(seed):
     assert Feed(seed).windows(150) == []
+
+
+@pytest.mark.parametrize("n", [40, 8, 3])
+def test_of_few_events_chance_alone_raises_no_alert(n):
+    assert Feed(4).windows(400, n=n) == []
+
+
+def test_of_ten_expected_none_is_five_deviations_from_the_usual():
+    usual = log(0.25)
+    none = Measure("partition", "volume", "", log(0.5 / 40.5), 40, PARTITION, of="log_share")
+    # 2 * (sqrt(10) - sqrt(40 * 0.5 / 40.5)), not log(20.25 / 2) * sqrt(10) = 9.5
+    assert (usual - none.value) / none.error(usual) == pytest.approx(4.92, abs=0.01)
+    as_usual = Measure("partition", "volume", "", usual, 40, PARTITION, of="log_share")
+    assert as_usual.error(usual) == pytest.approx(1 / sqrt(10))
+
+
+def test_events_that_come_together_count_as_one():
+    alone = Measure("known_item", "consistency", "", 0.9, 400, KNOWN)
+    assert alone.error(0.9) == pytest.approx(0.015)
+    assert alone._replace(each=4.0).error(0.9) == pytest.approx(0.03)
 
 
 @pytest.mark.parametrize(
