@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from streams.errors import BrokerMissingError, BrokerStartError, BrokerUnreachableError
@@ -40,6 +40,11 @@ CONNECT_TIMEOUT_S: Final = 5.0
 _POM: Final = files("streams") / "kafka" / "pom.xml"
 _SILENT: Final = {"log_level": 0}
 _POLL_S: Final = 0.05
+_FIXES: Final = {
+    KafkaError._AUTHENTICATION: "Check kafka.sasl_mechanism, kafka.sasl_username and RILLET_KAFKA__SASL_PASSWORD.",
+    KafkaError._SSL: "Check kafka.ssl_cafile, whose certificates must vouch for the broker's name, kafka.ssl_certfile "
+    "and kafka.ssl_keyfile, and that kafka.security_protocol is that of the listener.",
+}
 _MAVEN_TIMEOUT_S: Final = 900
 _JVM: Final = ("-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-Dlog4j2.level=INFO")
 # Below the range from which systems pick ports for outgoing connections: a client that keeps trying the port
@@ -275,15 +280,29 @@ def ping(client_conf: Mapping[str, Any], timeout_s: float = CONNECT_TIMEOUT_S) -
     Raises:
         BrokerUnreachableError: none did within ``timeout_s``.
     """
+    errors: list[KafkaError] = []
+    admin = AdminClient({**client_conf, **_SILENT, "error_cb": errors.append})
     try:
-        return str(AdminClient({**client_conf, **_SILENT}).list_topics(timeout=timeout_s).cluster_id)
+        return str(admin.list_topics(timeout=timeout_s).cluster_id)
     except KafkaException as error:
-        servers = client_conf.get("bootstrap.servers")
-        raise BrokerUnreachableError(
-            f"No Kafka answered at {servers} within {timeout_s:g} s ({error.args[0].str()}).",
-            fix="Check kafka.bootstrap_servers (RILLET_BOOTSTRAP_SERVERS) and the credentials, or start a "
-            "broker with `rillet broker start`.",
-        ) from error
+        admin.poll(0)
+        raise _unreachable(client_conf, timeout_s, [*errors, error.args[0]]) from error
+
+
+def _unreachable(
+    client_conf: Mapping[str, Any], timeout_s: float, errors: list[KafkaError]
+) -> BrokerUnreachableError:
+    """By what the broker's side of the connection said last, where it said something."""
+    servers = client_conf.get("bootstrap.servers")
+    fixes = [(each.str(), _FIXES[each.code()]) for each in errors if each.code() in _FIXES]
+    if fixes:
+        said, fix = fixes[-1]
+        return BrokerUnreachableError(f"Kafka at {servers} lets nobody in who comes so: {said}.", fix=fix)
+    return BrokerUnreachableError(
+        f"No Kafka answered at {servers} within {timeout_s:g} s ({errors[-1].str()}).",
+        fix="Check kafka.bootstrap_servers (RILLET_BOOTSTRAP_SERVERS), kafka.security_protocol, and kafka.ssl_certfile "
+        "where the listener wants a certificate, or start a broker with `rillet broker start`.",
+    )
 
 
 def is_embedded(cluster_id: str) -> bool:

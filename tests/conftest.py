@@ -5,7 +5,6 @@ A test that asks for ``kafka`` runs against a real Apache Kafka, started once a 
 is missing it is skipped, except under ``CI=true``, where it fails.
 """
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,13 +12,10 @@ from contextlib import ExitStack
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+from needed import needed
 
 from streams import broker
 from streams.errors import BrokerMissingError
-
-
-def nothing_may_be_skipped() -> bool:
-    return os.environ.get("CI", "").lower() in {"1", "true"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,7 +47,7 @@ def _started() -> Iterator[broker.KafkaBroker]:
         try:
             started = stack.enter_context(broker.kafka())
         except BrokerMissingError as missing:
-            (pytest.fail if nothing_may_be_skipped() else pytest.skip)(str(missing))
+            needed("Apache Kafka", str(missing))
         yield started
 
 

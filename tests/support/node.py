@@ -1,18 +1,11 @@
 """Packages of Node that a folder's lock file names, installed once, whoever asks first."""
 
 import fcntl
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
-
-def needed(what: str, how: str) -> None:
-    """Skip what needs ``what``; fail under ``CI=true``."""
-    strict = os.environ.get("CI", "").lower() in {"1", "true"}
-    (pytest.fail if strict else pytest.skip)(f"{what} is not here: {how}")
+from needed import needed
 
 
 def node_modules(folder: Path) -> Path:

@@ -10,7 +10,8 @@ import pytest
 from api_process import System
 from chaos import WorkerProcess, wait_for
 from live_page import CHROMIUM, FLAGS, PAGE, free_port, running_shop
-from node import needed, node_modules
+from needed import needed
+from node import node_modules
 from playwright.sync_api import Browser, sync_playwright
 
 from streams import broker
