@@ -4,6 +4,7 @@ Jensen-Shannon distance (base 2, the root of the divergence), Kolmogorov-Smirnov
 stability index as evidence: below 0.1 it is read as stable, above 0.25 as shifted.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -19,6 +20,8 @@ F64 = NDArray[np.float64]
 DRIFT: Final = Limits(0.1, 0.25, **RISE)
 SHIFT: Final = Limits(0.1, 0.25, **RISE)
 NEW_VALUES: Final = Limits(0.05, 0.15, **RISE)
+LASTING: Final = 3
+"""Windows in a row in which an id must be busy to be hot."""
 BUSY: Final = 3
 """Times the least number of values that a look at single ids needs: of a few, one visit is a large share."""
 UNSEEN_SHARE: Final = 1e-4
@@ -52,7 +55,7 @@ def psi(p: F64, q: F64, floor: float = 1e-4) -> float:
 class Reference:
     """Decayed distributions of one source's fields; ``memory`` windows keep 1/e.
 
-    Of ids, only the window before: a shopper's visit ends, a bot is as busy in the next window.
+    Of ids, only the two windows before: a shopper's visit ends, a bot is as busy in the next ones.
     """
 
     def __init__(self, memory: int) -> None:
@@ -60,8 +63,8 @@ class Reference:
         self._shares: dict[str, F64] = {}
         self._n_windows: dict[str, int] = {}
         self._examples: dict[str, list[str]] = {}
-        self._keys: dict[str, F64] = {}
-        """Shares of the groups of ids in the window before."""
+        self._keys: dict[str, deque[F64]] = {}
+        """Shares of the groups of ids in the windows before."""
 
     def measures(self, window: Profile, min_values: int) -> Iterator[Measure]:
         """Of each sketched field with values enough, and a reference."""
@@ -82,14 +85,18 @@ class Reference:
                 yield Measure("new_values", "schema", path, float(p[new].sum()), n, NEW_VALUES, said)
         for name, keys in sorted(window.keys.items()):
             n = sum(keys.counts)
-            if n >= BUSY * min_values and name in self._keys:
-                lasting = float(np.minimum(np.array(keys.counts) / n, self._keys[name]).max())
-                said = f"one in {len(keys.counts)} groups of ids has {lasting:.1%} of two windows"
+            before = self._keys.get(name, ())
+            if n >= BUSY * min_values and len(before) == LASTING - 1:
+                lasting = float(np.minimum.reduce([np.array(keys.counts) / n, *before]).max())
+                said = f"one in {len(keys.counts)} groups of ids has {lasting:.1%} of {LASTING} windows"
                 yield Measure("hot_key", "distribution", name, lasting, n, HOT_KEY, said)
 
     def learn(self, window: Profile, failing: set[str]) -> None:
         """Fold the window in, but for the fields that fail."""
-        self._keys = {name: np.array(keys.counts) / sum(keys.counts) for name, keys in window.keys.items()}
+        for name, keys in window.keys.items():
+            self._keys.setdefault(name, deque(maxlen=LASTING - 1)).append(
+                np.array(keys.counts) / sum(keys.counts)
+            )
         for path, counts in _sketches(window):
             n = sum(counts)
             if path in failing or not n:

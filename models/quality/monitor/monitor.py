@@ -3,6 +3,7 @@
 Pure and deterministic: the same profiles in the same order give the same results, on every worker.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from math import exp
@@ -17,6 +18,10 @@ from models.quality.profile import Profile, merge
 from schemas.checks import Alert, CheckReport, CheckResult, Status
 
 RANK: Final = {Status.PASS: 0, Status.WARN: 1, Status.FAIL: 2}
+ENOUGH_USERS: Final = 30
+"""Of a partition: that none of so many come is no chance (exp(-30))."""
+MOST_WINDOWS: Final = 6
+"""That are put together for as many."""
 REPEATS: Final = 2
 """Windows in a row that a deviation needs to warn, and a return to what is usual needs to be told."""
 
@@ -135,14 +140,13 @@ class _Source:
         self._reference = Reference(settings.reference_windows)
         self._checks: dict[tuple[str, str], _Check] = {}
         self._partitions: set[int] = set()
+        self._users: deque[Mapping[int, float]] = deque(maxlen=MOST_WINDOWS)
 
     def judge(self, parts: Sequence[Profile]) -> Judged:
         window = reduce(merge, parts)
         self._partitions.update(window.partitions)
-        users = dict.fromkeys(self._partitions, 0.0) | {
-            part.partitions[0]: n_users(part) for part in parts if part.partitions
-        }
-        results = [self._learned(each, window.start_ms) for each in self._measures(window, users)]
+        self._users.append({part.partitions[0]: n_users(part) for part in parts if part.partitions})
+        results = [self._learned(each, window.start_ms) for each in self._measures(window)]
         failing = {
             each.field for each in results if each.dimension == "distribution" and each.status != Status.PASS
         }
@@ -158,12 +162,22 @@ class _Source:
         )
         return Judged(report, list(self._alerts(report)))
 
-    def _measures(self, window: Profile, users: Mapping[int, float]) -> Iterator[Measure]:
+    def _measures(self, window: Profile) -> Iterator[Measure]:
         least = self._settings.min_events
-        for measure in (*measures(window), *partition_measures(users)):
+        for measure in (*measures(window), *partition_measures(self._users_of_late())):
             if measure.n >= least or measure.dimension == "volume":
                 yield measure
         yield from self._reference.measures(window, least)
+
+    def _users_of_late(self) -> dict[int, float]:
+        """By partition, of as few windows as have enough of them for chance alone to leave none silent."""
+        users = dict.fromkeys(sorted(self._partitions), 0.0)
+        for window in reversed(self._users):
+            for partition, n in window.items():
+                users[partition] += n
+            if sum(users.values()) >= ENOUGH_USERS * len(users):
+                break
+        return users
 
     def _learned(self, measure: Measure, time_ms: int) -> CheckResult:
         check = self._checks.setdefault(measure.name, _Check(self._settings))

@@ -83,6 +83,14 @@ def test_of_few_events_chance_alone_raises_no_alert(n):
     assert Feed(4).windows(400, n=n) == []
 
 
+def test_a_silent_partition_of_few_users_is_found_once_enough_should_have_come():
+    feed = Feed(5)
+    assert feed.windows(300, n=8) == []
+    # Some 16 users a window: four windows until 30 of each partition are expected, two more close them.
+    assert told(feed.windows(5, n=16, partitions=(0,))) == set()
+    assert ("partition", "partition 1") in told(feed.windows(5, n=16, partitions=(0,)))
+
+
 def test_of_ten_expected_none_is_five_deviations_from_the_usual():
     usual = log(0.25)
     none = Measure("partition", "volume", "", log(0.5 / 40.5), 40, PARTITION, of="log_share")
@@ -111,8 +119,8 @@ def test_events_that_come_together_count_as_one():
     ],
 )
 def test_a_change_is_found_in_its_first_windows(feed, changes, expected):
-    # Two windows more close the first two with the change.
-    assert expected in told(feed.windows(4, **changes))
+    # Two windows more close the first three with the change.
+    assert expected in told(feed.windows(5, **changes))
 
 
 def test_an_alert_says_what_it_was_and_the_recovery_is_told_after_two_good_windows(feed):
