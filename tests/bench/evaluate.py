@@ -5,7 +5,7 @@ literature's protocol), ``alone`` (the same with the other sources one at a time
 knowledge updated each event, minute, hour, day, never), ``learned`` (test-then-learn, the learned ranking against
 tuned fixed weights and single sources, paired), ``learned_sessions`` (the same by the literature's protocol),
 ``embedding`` and ``embedding_sessions`` (the same protocols, with the embedding model among the sources or not, weights
-learned from the defaults), ``embedding_online`` (learning on after each test session),
+learned from the defaults), ``embedding_online`` (learning on after each test session), ``embedding_alone`` (the encoder and nothing else),
 ``scorer_freshness`` (the parameters of the scorer served each event, minute, hour, day,
 never). Weights are found on the first half, or on the last part of the training sessions, by ``rillet tune``; never on
 what is counted. ``prequential:serenade`` does one log again. Other parts hold the weights fixed.
@@ -232,6 +232,19 @@ def embedding_sessions(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]
     return _with_embedding("embedding_sessions", folder, _session_logs(), only)
 
 
+def embedding_alone(folder: Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """By sessions, the encoder without any other source and without a scorer: items by their cosine alone."""
+    file = RESULTS / "evaluate_embedding_alone.json"
+    figures = json.loads(file.read_text())["figures"] if only and file.exists() else {}
+    for name, log in _session_logs().items():
+        if not only or name in only:
+            print("embedding_alone", name, flush=True)
+            source = [f"--config={_only(folder, 'embedding')}", *FIXED, "--no-baselines"]
+            figures[name] = summary(evaluated(*log, "--mapping", name, *KEEP, *EMBED, *source))
+            print(figures[name], flush=True)
+    return figures
+
+
 def embedding_online(_: Path, only: Sequence[str] = ()) -> dict[str, Any]:
     """The same, learning on after each test session."""
     file = RESULTS / "evaluate_embedding_online.json"
@@ -413,6 +426,7 @@ PARTS = {
     "learned_sessions": learned_sessions,
     "embedding": embedding,
     "embedding_sessions": embedding_sessions,
+    "embedding_alone": embedding_alone,
     "embedding_online": embedding_online,
     "scorer_freshness": scorer_freshness,
 }
