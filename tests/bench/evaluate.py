@@ -5,7 +5,8 @@ literature's protocol), ``alone`` (the same with the other sources one at a time
 knowledge updated each event, minute, hour, day, never), ``learned`` (test-then-learn, the learned ranking against
 tuned fixed weights and single sources, paired), ``learned_sessions`` (the same by the literature's protocol),
 ``embedding`` and ``embedding_sessions`` (the same protocols, with the embedding model among the sources or not, weights
-learned from the defaults), ``embedding_online`` (learning on after each test session), ``embedding_alone`` (the encoder and nothing else),
+learned from the defaults), ``embedding_online`` (learning on after each test session), ``embedding_alone`` (the
+encoder and nothing else),
 ``scorer_freshness`` (the parameters of the scorer served each event, minute, hour, day,
 never). Weights are found on the first half, or on the last part of the training sessions, by ``rillet tune``; never on
 what is counted. ``prequential:serenade`` does one log again. Other parts hold the weights fixed.
