@@ -138,7 +138,11 @@ class Streams:
                     sent = [PING]
                 await self._write(response, sent)
                 metrics.SENT.labels(kind).inc(len(sent))
-        except (ConnectionError, TimeoutError):
+        except ConnectionError:
+            return response
+        except TimeoutError:  # it would wait for its last bytes to be taken, for ever
+            if request.transport is not None:
+                request.transport.abort()
             return response
         finally:
             self._open.discard(task)
