@@ -16,6 +16,9 @@ from streams.api.problems import BadRequestError
 REVALIDATE: Final = "private, no-cache"
 """May be kept, and is asked for anew each time: that costs a 304."""
 
+MAX_LOOKED_AT: Final = 2_000
+"""Entries looked at for one page."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -40,14 +43,18 @@ def versioned(
     return web.Response(body=body, content_type=JSON, headers=headers)
 
 
-def page(found: Iterator[tuple[str, bytes]], limit: int) -> web.Response:
-    """At most ``limit`` of (cursor behind it, body), and the cursor where there are more."""
+def page(found: Iterator[tuple[str, bytes | None]], limit: int) -> web.Response:
+    """At most ``limit`` of (cursor behind it, body), and the cursor where there are more.
+
+    Those without a body are not meant. Among many of them a page ends early, so that none takes the event loop long.
+    """
     items: list[Raw] = []
     cursor: str | None = None
-    for at, body in found:
-        if len(items) == limit:
+    for looked_at, (at, body) in enumerate(found):
+        if len(items) == limit or looked_at == MAX_LOOKED_AT:
             return json(Page(items=items, next=cursor))
-        items.append(Raw(body))
+        if body is not None:
+            items.append(Raw(body))
         cursor = at
     return json(Page(items=items, next=None))
 

@@ -83,13 +83,13 @@ class Refused:
         """A page of summaries."""
         return page(self._picked(query), query.limit)
 
-    def _picked(self, query: DeadLettersQuery) -> Iterator[tuple[str, bytes]]:
+    def _picked(self, query: DeadLettersQuery) -> Iterator[tuple[str, bytes | None]]:
         for each in self._store.newest(topics.DEAD_LETTER, place(query.cursor)):
             if each.time_ms < query.since_ms:
                 return
             told = _summary(each.body)
-            if query.reason in (None, told.reason) and query.topic in (None, told.topic):
-                yield cursor(each.place), each.body
+            meant = query.reason in (None, told.reason) and query.topic in (None, told.topic)
+            yield cursor(each.place), each.body if meant else None
 
     async def show(self, request: web.Request, _: NoQuery) -> web.StreamResponse:
         """One with its bytes."""
