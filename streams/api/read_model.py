@@ -9,7 +9,7 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 import msgspec
@@ -236,14 +236,15 @@ def summary(record: FollowedRecord) -> DeadLetterSummary:
 class Sweeper:
     """Drops what is too old or too much, a few keys at a time, round after round.
 
-    A round counts the ages of all keys; where there are more than ``max_entries``, the next round drops from the age on
-    that leaves so many. In between there may be more.
+    A round counts the ages of all keys by the minute; where there are more than ``max_entries``, the next round drops
+    those of older minutes than so many are of, and of that minute what is too much. In between there may be more.
     """
 
     def __init__(self, store: Store, settings: ApiSettings) -> None:
         self._store = store
         self._settings = settings
-        self._horizon_ms: dict[str, int] = {}
+        self._horizon: dict[str, tuple[int, int]] = {}
+        """By topic: the minute before which entries go, and how many of that minute itself."""
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -258,41 +259,51 @@ class Sweeper:
         """One round over the keys of a topic; how many are left."""
         settings, key, ages = self._settings, b"", Counter[int]()
         ttl_ms = settings.slate_ttl_s * 1000.0 if topic == topics.SLATES else float("inf")
+        horizon, too_many = self._horizon.get(topic, (0, 0))
+        quota = repeat(True, too_many)
         while True:
             found = list(islice(self._store.ages(topic, key), SWEPT))
-            now_ms = time.time_ns() // 1_000_000
-            oldest_ms = max(now_ms - ttl_ms, self._horizon_ms.get(topic, 0))
-            old = [each for each, time_ms in found if time_ms < oldest_ms]
-            self._store.changes().remove(topic, old).write()
-            metrics.DROPPED.labels(topic, "age").inc(len(old))
-            ages.update(time_ms // MINUTE_MS for _, time_ms in found if time_ms >= oldest_ms)
+            oldest_ms = time.time_ns() // 1_000_000 - ttl_ms
+            minutes = {each: time_ms // MINUTE_MS for each, time_ms in found if time_ms >= oldest_ms}
+            expired = [each for each, _ in found if each not in minutes]
+            excess = [
+                each
+                for each, minute in minutes.items()
+                if minute < horizon or (minute == horizon and next(quota, False))
+            ]
+            self._store.changes().remove(topic, [*expired, *excess]).write()
+            metrics.DROPPED.labels(topic, "age").inc(len(expired))
+            metrics.DROPPED.labels(topic, "number").inc(len(excess))
+            ages.update(minutes.values())
+            ages.subtract(minutes[each] for each in excess)
             if len(found) < SWEPT:
                 break
             key = found[-1][0]
             await asyncio.sleep(pause_s)
-        self._horizon_ms[topic] = MINUTE_MS * _horizon(ages, settings.max_entries)
+        self._horizon[topic] = _horizon(ages, settings.max_entries)
         metrics.ENTRIES.labels(topic).set(ages.total())
         return ages.total()
 
-    async def cut(self, topic: str) -> None:
-        """Drop the oldest records of a log."""
-        settings, now_ms = self._settings, time.time_ns() // 1_000_000
-        since_ms = now_ms - int(settings.history_days * DAY_MS)
-        least = {
-            p: at - settings.max_reports for (name, p), at in self._store.offsets().items() if name == topic
-        }
-        oldest = islice(self._store.oldest(topic), SWEPT)
-        old = [each for each in oldest if each.time_ms < since_ms or each.offset < least[each.partition]]
-        self._store.changes().cut(topic, (each.place for each in old)).write()
-        metrics.DROPPED.labels(topic, "age").inc(len(old))
-        await asyncio.sleep(0)
+    async def cut(self, topic: str, pause_s: float = SWEEP_EVERY_S) -> None:
+        """One round over a log, from its newest record: those beyond ``max_reports`` go, and those that are too old."""
+        settings, before, n = self._settings, None, 0
+        since_ms = time.time_ns() // 1_000_000 - int(settings.history_days * DAY_MS)
+        while found := list(islice(self._store.newest(topic, before), SWEPT)):
+            fresh = [each.place for each in found if each.time_ms >= since_ms]
+            excess = fresh[max(settings.max_reports - n, 0) :]
+            expired = [each.place for each in found[len(fresh) :]]
+            self._store.changes().cut(topic, [*excess, *expired]).write()
+            metrics.DROPPED.labels(topic, "age").inc(len(expired))
+            metrics.DROPPED.labels(topic, "number").inc(len(excess))
+            before, n = found[-1].place, n + len(found)
+            await asyncio.sleep(pause_s)
 
 
-def _horizon(ages: Counter[int], max_entries: int) -> int:
-    """The minute before which entries go, so that at most ``max_entries`` are left; 0 where all fit."""
+def _horizon(ages: Counter[int], max_entries: int) -> tuple[int, int]:
+    """The minute before which entries go, and how many of that minute, so that ``max_entries`` are left at most."""
     left = max_entries
     for minute in sorted(ages, reverse=True):
+        if ages[minute] > left:
+            return minute, ages[minute] - left
         left -= ages[minute]
-        if left < 0:
-            return minute + 1
-    return 0
+    return 0, 0

@@ -121,11 +121,6 @@ class Store:
                 yield _logged(key[1:], it.value())
             it.prev()
 
-    def oldest(self, topic: str, since_ms: int = 0) -> Iterator[Logged]:
-        """Records of a log from a time on, the oldest first."""
-        for place, value in self._range(LOGS[topic], LOGS[topic] + _PLACE.pack(since_ms, 0, 0)):
-            yield _logged(place, value)
-
     def offsets(self) -> dict[tuple[str, int], int]:
         """The next offset of each topic and partition that was read."""
         found = {}

@@ -128,6 +128,26 @@ def test_what_is_too_much_goes_from_the_oldest_minute_on(store: Store) -> None:
     assert [key for key, _ in store.after(topics.SLATES, b"")] == [b"0", b"1", b"2"]
 
 
+def test_of_a_catalogue_sent_at_once_as_much_is_held_as_may_be(store: Store) -> None:
+    for n in range(6):
+        model(store).apply([slate(n, b"%d" % n)])  # all of one minute
+    sweeper = Sweeper(store, ApiSettings(max_entries=4))
+    asyncio.run(sweeper.sweep(topics.SLATES))  # counts
+    assert [asyncio.run(sweeper.sweep(topics.SLATES)) for _ in range(2)] == [4, 4]
+
+
+def test_a_flood_of_dead_letters_is_cut_in_one_round(store: Store) -> None:
+    changes = store.changes()
+    for offset in range(50):  # a quiet partition, whose letters are the oldest
+        changes.add(topics.DEAD_LETTER, 0, offset, NOW_MS - 5_000 + offset, b"", b"{}")
+    for offset in range(1_000):
+        changes.add(topics.DEAD_LETTER, 1, offset, NOW_MS + offset, b"", b"{}")
+    changes.write()
+    asyncio.run(Sweeper(store, ApiSettings(max_reports=100)).cut(topics.DEAD_LETTER, pause_s=0.0))
+    left = [(each.partition, each.offset) for each in store.newest(topics.DEAD_LETTER)]
+    assert left == [(1, offset) for offset in range(999, 899, -1)]
+
+
 def test_logs_are_cut_by_age_and_number(store: Store) -> None:
     reads = model(store)
     reads.apply([record(topics.ALERTS, 0, b"s", b"{}", timestamp=NOW_MS - 2 * DAY_MS)])

@@ -57,7 +57,6 @@ def test_reports_come_newest_first_and_go_on_behind_a_place(store: Store) -> Non
     first, *rest = store.newest(topics.ALERTS)
     assert (first.time_ms, first.offset, first.body) == (30, 0, b"30")
     assert list(store.newest(topics.ALERTS, first.place)) == rest
-    assert [each.time_ms for each in store.oldest(topics.ALERTS, 20)] == [20, 30]
 
 
 def test_a_record_without_a_time_stands_before_all_others(store: Store) -> None:
