@@ -1,7 +1,7 @@
 """One API process: settings in, a read model that follows, routes, a graceful end.
 
-When the broker is away it goes on serving what it holds. A disk that cannot be written ends it: it goes on from its own
-offsets when started again.
+When the broker is away, at the start too, it serves what it holds. A disk that cannot be written ends it: it goes on
+from its own offsets when started again.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from typing import Final
 
 import uvloop
@@ -37,7 +38,7 @@ from streams.api.tokens import Tokens
 from streams.api.workers import Workers
 from streams.broker_log import BrokerLog
 from streams.broker_wait import wait_for_broker
-from streams.errors import RilletError, SettingsError
+from streams.errors import BrokerError, RilletError, SettingsError
 from streams.explain.ask import default_url
 from streams.settings import Settings
 
@@ -53,7 +54,9 @@ def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; the exit code is returned.
 
     Raises:
-        SettingsError: the address is taken, or open to others without tokens; the folder is another's.
+        SettingsError: the address is taken, or open to others without tokens; the folder is another's; the topics
+            have another number of partitions.
+        BrokerError: it refuses.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for handler in logging.getLogger().handlers:
@@ -62,7 +65,6 @@ def run(settings: Settings) -> int:
     tokens = Tokens.of(settings.api)
     listening = _listen(settings)
     store = Store(settings.api.datadir)
-    wait_for_broker(settings)
     try:
         return uvloop.run(Api(settings, tokens, store).serve(listening))
     finally:
@@ -77,6 +79,7 @@ class Api:
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
+        self._given_up = threading.Event()
         self._hub = Hub()
         conf = settings.kafka.client_conf()
         self._read_model = ReadModel(settings, store, self._hub, self._crash)
@@ -117,8 +120,7 @@ class Api:
         await runner.setup()
         await self._workers.start()
         self._post.start()
-        self._read_model.start()
-        beside = [asyncio.create_task(work) for work in (self._hub.run(), self._sweeper.run())]
+        beside = [asyncio.create_task(work) for work in (self._follow(), self._hub.run())]
         for task in beside:
             task.add_done_callback(self._supervise)
         await web.SockSite(runner, listening, backlog=1024).start()
@@ -126,13 +128,22 @@ class Api:
         log.info("api_started http=http://%s:%d", f"[{host}]" if ":" in host else host, port)
         await self._ending.wait()
         self._standing.draining = True
+        self._given_up.set()
         for task in beside:
             task.cancel()
         await runner.cleanup()
         await self._workers.stop()
         await asyncio.to_thread(self._read_model.stop)
         await asyncio.to_thread(self._post.close)
+        if isinstance(self._failure, SettingsError | BrokerError):
+            raise self._failure
         return EX_SOFTWARE if self._failure else 0
+
+    async def _follow(self) -> None:
+        """Follow once the broker answers, and keep what is held within its bounds."""
+        await asyncio.to_thread(wait_for_broker, self._settings, self._given_up)
+        await self._read_model.start()
+        await self._sweeper.run()
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[strangers], client_max_size=self._settings.api.max_body_bytes)

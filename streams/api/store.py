@@ -46,6 +46,7 @@ _PLACE: Final = Layout(">qiq")
 _SIZE: Final = Layout(">H")
 _OFFSET: Final = Layout(">q")
 _FORMAT_KEY: Final = b"\0format"
+_FOLLOWED_KEY: Final = b"\0followed"
 _OFFSETS: Final = b"\0offset/"
 
 
@@ -129,6 +130,11 @@ class Store:
             found[topic.decode(), int(partition)] = _OFFSET.unpack(value)[0]
         return found
 
+    def followed_ms(self) -> int | None:
+        """When the topics were last followed, None in a new store."""
+        value = self._db.get(_FOLLOWED_KEY)
+        return None if value is None else int(_OFFSET.unpack(value)[0])
+
     def changes(self) -> "Changes":
         """A write to be."""
         return Changes(self._db, self._path)
@@ -137,8 +143,7 @@ class Store:
         """Drop all that is held of a topic, its offsets too."""
         tag = LATEST.get(topic) or LOGS[topic]
         changes = self.changes()
-        for key, _ in self._range(tag, tag):
-            changes.batch.delete(tag + key)
+        changes.batch.delete_range(tag, bytes([tag[0] + 1]))
         for name, partition in self.offsets():
             if name == topic:
                 changes.batch.delete(_offset_key(topic, partition))
@@ -191,6 +196,11 @@ class Changes:
     def reached(self, topic: str, partition: int, next_offset: int) -> Self:
         """Remember where to go on."""
         self.batch.put(_offset_key(topic, partition), _OFFSET.pack(next_offset))
+        return self
+
+    def followed(self, now_ms: int) -> Self:
+        """Remember that the topics were followed until now."""
+        self.batch.put(_FOLLOWED_KEY, _OFFSET.pack(now_ms))
         return self
 
     def write(self) -> None:

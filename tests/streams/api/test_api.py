@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from confluent_kafka import Producer
 
 from schemas import topics
 from schemas.catalog import Item
+from streams.api.store import Held, Store
 from streams.settings import KafkaSettings
 
 SECRET = "0123456789abcdef"
@@ -365,6 +367,27 @@ class TestProcess:
             assert int(api.get("/v1/alerts", **mine).headers["Retry-After"]) >= 1
             assert api.get("/readyz").status == 200
             assert SECRET not in api.log_path.read_text()
+
+    def test_a_replica_started_without_a_broker_serves_what_it_holds(self, shop: System) -> None:
+        lonely = replace(shop.another_api("lonely"), bootstrap_servers="127.0.0.1:1")
+        store = Store(shop.folder / "lonely")
+        store.changes().put(topics.SLATES, b"kim", Held(1, b"events.browse-0-1", b'{"n":1}')).write()
+        store.close()
+        with lonely.start() as api:
+            wait_for(api.health, "the replica", worker=api)
+            assert api.get("/livez").status == 200
+            assert api.get("/v1/users/kim/slate").json == {"n": 1}
+            assert api.get("/readyz").json["missing"] == ["read model caught up"]
+            assert api.stop() == 0
+
+    def test_what_is_no_http_is_counted_and_not_logged(self, shop: System) -> None:
+        for broken in (f"Bearer {SECRET}\x01", f"Bearer {SECRET * 1000}"):
+            address = urlsplit(shop.api.health() or "")
+            with socket.create_connection((address.hostname, address.port)) as connection:
+                connection.sendall(f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: {broken}\r\n\r\n".encode())
+                assert b" 400 " in connection.recv(1000)
+        assert shop.api.metrics()['rillet_api_requests_total{route="none",status="400"}'] >= 2
+        assert SECRET not in shop.api.log_path.read_text()
 
     def test_it_is_refused_to_serve_others_without_tokens(self, shop: System) -> None:
         with shop.another_api("open", RILLET_API__HOST="0.0.0.0").start() as api:
