@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from streams.api import metrics
 from streams.api.limits import Buckets
@@ -117,6 +118,14 @@ async def strangers(
     metrics.REQUESTS.labels("none", response.status).inc()
     secure(response)
     return response
+
+
+def is_about_us(record: logging.LogRecord) -> bool:
+    """Requests that are no HTTP are counted, not logged: they may hold a token."""
+    ours = not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    if not ours:
+        metrics.REQUESTS.labels("none", 400).inc()
+    return ours
 
 
 def secure(response: web.StreamResponse) -> None:

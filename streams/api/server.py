@@ -20,7 +20,7 @@ from streams.api.answers import json
 from streams.api.catalogue import Catalogue
 from streams.api.dead_letters import Refused
 from streams.api.figures import Overview
-from streams.api.gate import Gate, strangers
+from streams.api.gate import Gate, is_about_us, strangers
 from streams.api.live import Hub
 from streams.api.openapi import document
 from streams.api.operations import EVENT_STREAM, Operation
@@ -61,6 +61,7 @@ def run(settings: Settings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(BrokerLog(settings.kafka.bootstrap_servers))
+    logging.getLogger("aiohttp.server").addFilter(is_about_us)
     sys.setswitchinterval(SWITCH_S)
     tokens = Tokens.of(settings.api)
     listening = _listen(settings)
