@@ -59,9 +59,10 @@ class Gate:
                 query = query_of(request, operation.query)
                 if streams:
                     return await operation.handler(request, query)
+                slow = operation.slow or (operation.slow_for is not None and operation.slow_for(query))
                 response = await (
-                    self._patiently(operation, request, query)
-                    if operation.slow or operation.body
+                    self._patiently(operation, request, query, slow)
+                    if slow or operation.body
                     else operation.handler(request, query)
                 )
             except ProblemError as problem:
@@ -92,16 +93,16 @@ class Gate:
             )
 
     async def _patiently(
-        self, operation: Operation, request: web.Request, query: object
+        self, operation: Operation, request: web.Request, query: object, slow: bool
     ) -> web.StreamResponse:
-        if operation.slow and self._slow.locked():
+        if slow and self._slow.locked():
             raise TooManyError(
                 f"{self._settings.max_slow} requests already wait for workers or the broker.",
                 fix="Come again, or raise api.max_slow.",
                 retry_s=1,
             )
         async with asyncio.timeout(self._settings.timeout_s):
-            if not operation.slow:
+            if not slow:
                 return await operation.handler(request, query)
             async with self._slow:
                 return await operation.handler(request, query)
@@ -139,8 +140,11 @@ def secure(response: web.StreamResponse) -> None:
 def told(error: Exception) -> ProblemError:
     """An error as a problem; what it was in detail stays in the log."""
     if isinstance(error, web.HTTPMethodNotAllowed):
-        methods = ", ".join(sorted(error.allowed_methods))
-        return NotAllowedError(f"{error.method} is not for this path.", fix=f"It takes {methods}.")
+        return NotAllowedError(error.method, ", ".join(sorted(error.allowed_methods)))
+    if isinstance(error, web.RequestPayloadError):
+        return BadRequestError(
+            "The body is not as its Content-Encoding or length says.", fix="Send it as it is."
+        )
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLargeError("The body exceeds api.max_body_bytes.", fix="Send less at once.")
     if isinstance(error, web.HTTPNotFound):

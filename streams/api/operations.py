@@ -59,6 +59,8 @@ class Operation:
     """Errors of its own, beside those that every operation can give."""
     slow: bool = False
     """It waits for a worker or the broker: so many at once."""
+    slow_for: Callable[[Query], bool] | None = None
+    """Whether it does for such a query, where others need not wait."""
 
 
 def query_of(request: web.Request, type_: type[T]) -> T:
@@ -116,6 +118,8 @@ async def json_body(request: web.Request) -> bytes:
         raise NotJsonError(
             f"The body is declared as {request.content_type}.", fix=f"Send `Content-Type: {JSON}`."
         )
+    if (request.content_length or 0) > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     return await request.read()
 
 

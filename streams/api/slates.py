@@ -25,6 +25,8 @@ COLD_START: Final = "Rillet-Cold-Start"
 RRF: Final = 60.0
 """Constant of reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009)."""
 AS_IT_IS: Final = SlateQuery()
+RANKED: Final = ("search", "mail")
+"""Contexts that a worker ranks for."""
 
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _items = msgspec.json.Decoder(list[Raw]).decode
@@ -66,6 +68,7 @@ class Slates:
                 gives=Slate,
                 conditional=True,
                 refuses=(503,),
+                slow_for=lambda query: query.context in RANKED,
             )
         ]
 
@@ -75,7 +78,7 @@ class Slates:
         held = self.newest(user)
         if query == AS_IT_IS:
             return self._answer(request, held)
-        if query.context in ("search", "mail"):
+        if query.context in RANKED:
             held = await self._ranked(user, query)
         elif query.context in ("product", "cart"):
             held = self._together(held, query)

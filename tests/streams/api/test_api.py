@@ -1,5 +1,6 @@
 """``rillet api`` as a process, beside a worker and an embedded broker: what shops see of it."""
 
+import gzip
 import json
 import socket
 import time
@@ -167,6 +168,10 @@ class TestPeople:
         assert answer.status == 400
         assert answer.json["fix"]
 
+    def test_more_than_a_worker_takes_is_told(self, shop: System) -> None:
+        answer = shop.api.post("/v1/users/anna/what-if", {"events": [{"item_id": "i5", "note": "x" * 2**21}]})
+        assert answer.status == 413
+
     def test_given_candidates_all_come_back_in_order(self, shop: System) -> None:
         asked = {"user_id": "anna", "item_ids": ["i5", "nix", "i3", "i0", "i3"], "query": "red shoe"}
         found = shop.api.post("/v1/rank", asked).json["items"]
@@ -217,6 +222,16 @@ class TestEvents:
     def test_a_form_of_another_site_is_refused(self, shop: System) -> None:
         body = json.dumps(shop.event("eve", item_id="i0")).encode()
         assert shop.api.ask("POST", "/v1/events", body, {"Content-Type": "text/plain"}).status == 415
+
+    def test_a_body_that_is_not_as_declared_is_refused(self, shop: System) -> None:
+        declared = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        assert shop.api.ask("POST", "/v1/events", b"no gzip", declared).status == 400
+        bomb = gzip.compress(bytes(64 * 1024 * 1024))
+        assert shop.api.ask("POST", "/v1/events", bomb, declared).status == 413
+
+    def test_a_body_that_says_it_is_too_large_is_not_waited_for(self, shop: System) -> None:
+        said = {"Content-Type": "application/json", "Content-Length": str(10**9)}
+        assert shop.api.ask("POST", "/v1/events", b"[", said).status == 413
 
     @pytest.mark.parametrize("body", [b"", b"[", b"[]", b"7", b"\xff", b"[" * 100_000])
     def test_what_is_no_event_is_refused(self, shop: System, body: bytes) -> None:
