@@ -88,7 +88,7 @@ class Api:
         self._workers = Workers(
             settings.api.workers or [default_url(settings.worker)], settings.topics.partitions
         )
-        self._post = Post(settings)
+        self._post = Post(settings, self._crash)
         slates = Slates(store, self._workers)
         self._streams = Streams(settings.api, self._hub, store, slates, Tail(conf, self._hub))
         self._standing = Standing(self._read_model, store, self._workers, self._streams.__len__)
