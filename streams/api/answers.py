@@ -37,8 +37,7 @@ def versioned(
     """Stored bytes under the name of their version; 304 to who has them."""
     quoted = f'"{etag}"'
     headers = {"ETag": quoted, "Cache-Control": cache, **(more or {})}
-    known = request.headers.get("If-None-Match")
-    if known is not None and _matches(known, quoted):
+    if matches(request.headers.get("If-None-Match"), quoted):
         return web.Response(status=304, headers=headers)
     return web.Response(body=body, content_type=JSON, headers=headers)
 
@@ -64,17 +63,29 @@ def cursor(place: bytes) -> str:
     return urlsafe_b64encode(place).decode().rstrip("=")
 
 
-def place(cursor: str | None) -> bytes | None:
-    """The place that a cursor stands for."""
-    if cursor is None:
+def place(text: str | None) -> bytes | None:
+    """The place that a cursor stands for.
+
+    Raises:
+        BadRequestError: it is none of ours.
+    """
+    if text is None:
         return None
+    found = _unquoted(text)
+    if found is None or cursor(found) != text:  # the decoder passes over what is no base64
+        raise BadRequestError("The cursor is none of ours.", fix="Leave it out, or send `next` as it came.")
+    return found
+
+
+def _unquoted(text: str) -> bytes | None:
     try:
-        return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except (BinasciiError, ValueError) as error:
-        raise BadRequestError(
-            "The cursor is none of ours.", fix="Leave it out, or send `next` as it came."
-        ) from error
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (BinasciiError, ValueError):
+        return None
 
 
-def _matches(known: str, quoted: str) -> bool:
+def matches(known: str | None, quoted: str) -> bool:
+    """Whether ``If-None-Match`` names this version."""
+    if known is None:
+        return False
     return known.strip() == "*" or quoted in (each.strip().removeprefix("W/") for each in known.split(","))

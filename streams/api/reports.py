@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 from msgspec import Raw
+from xxhash import xxh3_64_hexdigest
 
 from schemas import topics
 from schemas.api import NoQuery, Page, PageQuery, Report, ReportsQuery
@@ -141,7 +142,7 @@ class Reports:
             raise NotFoundError(
                 f"Nothing is known of {name!r}.", fix="`rillet inventory --publish` tells what there is."
             )
-        return versioned(request, str(held.time_ms), held.body)
+        return versioned(request, xxh3_64_hexdigest(held.body), held.body)
 
     def _page(self, topic: str, query: ReportsQuery) -> web.Response:
         return page(self._picked(topic, query), query.limit)

@@ -108,8 +108,8 @@ class Slates:
         fields = _fields(held.body)
         wanted = islice(self._wanted(_items(fields["items"]), query), query.n)
         fields["items"] = Raw(_encode(list(wanted)))
-        asked = _encode([query.n, query.exclude, query.category])
-        return Held(held.time_ms, held.id + b"/" + xxh3_64_hexdigest(asked).encode(), _encode(fields))
+        body = _encode(fields)
+        return Held(held.time_ms, held.id + b"/" + xxh3_64_hexdigest(body).encode(), body)
 
     def _wanted(self, items: Sequence[Raw], query: SlateQuery) -> Iterator[Raw]:
         excluded, categories = set(query.exclude), set(query.category)

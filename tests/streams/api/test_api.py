@@ -280,6 +280,7 @@ class TestLists:
     def test_another_method_is_a_problem(self, shop: System) -> None:
         answer = shop.api.ask("DELETE", "/v1/events")
         assert (answer.status, answer.json["fix"]) == (405, "It takes POST.")
+        assert answer.headers["Allow"] == "POST"
 
     def test_every_answer_is_guarded(self, shop: System) -> None:
         for path in ("/livez", "/v1/users/anna/slate", "/nix", "/openapi.json"):
@@ -287,6 +288,10 @@ class TestLists:
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert "default-src 'none'" in headers["Content-Security-Policy"]
             assert "Cache-Control" in headers
+
+    def test_a_cursor_of_somebody_else_is_refused(self, shop: System) -> None:
+        for cursor in ("!!!!", "%C3%BC", "a"):
+            assert shop.api.get(f"/v1/items?cursor={cursor}").status == 400
 
     def test_a_foreign_name_is_not_answered(self, shop: System) -> None:
         assert shop.api.get("/v1/users/anna/slate", Host="evil.example").status == 421
