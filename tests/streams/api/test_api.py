@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -265,8 +266,16 @@ class TestLists:
         place = f"/v1/dead-letters/{letter['partition']}/{letter['offset']}"
         assert shop.api.get(place).json["value_text"] == "{no json"
         assert shop.api.get("/v1/dead-letters/0/999").status == 404
-        tried = shop.api.post("/v1/dead-letters/replay", {"reason": "broken_json", "dry_run": True}).json
+        asked = {"reason": "broken_json", "dry_run": True}
+        tried = shop.api.post("/v1/dead-letters/replay", asked).json
         assert tried == {"dry_run": True, "sent": {"events.browse": 1}, "exhausted": 0, "homeless": 0}
+
+    def test_one_replay_goes_on_at_a_time(self, shop: System) -> None:
+        with ThreadPoolExecutor(2) as both:
+            asked = [
+                both.submit(shop.api.post, "/v1/dead-letters/replay", {"dry_run": True}) for _ in range(2)
+            ]
+        assert sorted(each.result().status for each in asked) == [200, 429]
 
     @pytest.mark.parametrize(
         "path",
@@ -389,7 +398,9 @@ class TestProcess:
             assert SECRET not in api.log_path.read_text()
 
     def test_a_replica_started_without_a_broker_serves_what_it_holds(self, shop: System) -> None:
-        lonely = replace(shop.another_api("lonely"), bootstrap_servers="127.0.0.1:1")
+        lonely = replace(
+            shop.another_api("lonely", RILLET_API__TIMEOUT_S="1"), bootstrap_servers="127.0.0.1:1"
+        )
         store = Store(shop.folder / "lonely")
         store.changes().put(topics.SLATES, b"kim", Held(1, b"events.browse-0-1", b'{"n":1}')).write()
         store.close()
@@ -398,6 +409,9 @@ class TestProcess:
             assert api.get("/livez").status == 200
             assert api.get("/v1/users/kim/slate").json == {"n": 1}
             assert api.get("/readyz").json["missing"] == ["read model caught up"]
+            refused = api.post("/v1/events", shop.event("kim", item_id="i0"))
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+            assert "The broker has not taken the events" in refused.json["detail"]
             assert api.stop() == 0
 
     def test_what_is_no_http_is_counted_and_not_logged(self, shop: System) -> None:
