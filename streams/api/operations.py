@@ -47,8 +47,8 @@ class Operation:
     query: type[Struct] = NoQuery
     body: Sequence[type] = ()
     """Types that the request's body can be of."""
-    many: bool = False
-    """An array of them is taken too."""
+    many: int = 0
+    """So many of them are taken too, as an array or under ``events``."""
     gives: type | UnionType | None
     """Type of the answer; None where it is no JSON."""
     status: int = 200
@@ -57,6 +57,8 @@ class Operation:
     """Answers carry an ETag, and ``If-None-Match`` is heeded."""
     refuses: Sequence[int] = field(default=())
     """Errors of its own, beside those that every operation can give."""
+    answers: Sequence[int] = field(default=())
+    """Errors that are told as ``gives``, not as a problem."""
     slow: bool = False
     """It waits for a worker or the broker: so many at once."""
     slow_for: Callable[[Query], bool] | None = None

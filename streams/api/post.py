@@ -77,7 +77,7 @@ class Post:
                 scope="ingest",
                 query=PostQuery,
                 body=get_args(AnyEvent),
-                many=True,
+                many=MAX_EVENTS,
                 gives=PostAnswer,
                 status=202,
                 refuses=(422, 503),
