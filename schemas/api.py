@@ -13,11 +13,13 @@ T = TypeVar("T")
 
 Limit = Annotated[int, Meta(ge=1, le=500, description="entries on a page")]
 Cursor = Annotated[str, Meta(max_length=2048, description="`next` of the page before")]
+MAX_MS = 253_402_300_799_999
+"""The end of the year 9999."""
 SinceMs = Annotated[
-    int, Meta(ge=0, description="only those from this time on, milliseconds since 1970-01-01 UTC")
+    int, Meta(ge=0, le=MAX_MS, description="only those from this time on, milliseconds since 1970-01-01 UTC")
 ]
 UntilMs = Annotated[
-    int, Meta(ge=0, description="only those before this time, milliseconds since 1970-01-01 UTC")
+    int, Meta(ge=0, le=MAX_MS, description="only those before this time, milliseconds since 1970-01-01 UTC")
 ]
 
 Context = Literal["home", "product", "cart", "search", "mail"]

@@ -1,7 +1,7 @@
 """Waits for the broker at the start of a process, so that the order in which things start does not matter."""
 
 import logging
-import time
+import threading
 from typing import Final
 
 from confluent_kafka import KafkaException
@@ -16,9 +16,10 @@ log = logging.getLogger("rillet")
 RETRY_S: Final = 5.0
 
 
-def wait_for_broker(settings: Settings) -> None:
-    """Return when the broker answers and the topics are there."""
-    while True:
+def wait_for_broker(settings: Settings, stopping: threading.Event | None = None) -> None:
+    """Return when the broker answers and the topics are there, or when it is to stop."""
+    told = stopping or threading.Event()
+    while not told.is_set():
         try:
             ping(settings.kafka.client_conf(), timeout_s=RETRY_S)
             kafka_admin.ensure(settings)
@@ -27,4 +28,4 @@ def wait_for_broker(settings: Settings) -> None:
             log.warning(
                 "broker_away address=%s retry_s=%g: %s", settings.kafka.bootstrap_servers, RETRY_S, error
             )
-            time.sleep(RETRY_S)
+            told.wait(RETRY_S)

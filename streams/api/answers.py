@@ -16,6 +16,9 @@ from streams.api.problems import BadRequestError
 REVALIDATE: Final = "private, no-cache"
 """May be kept, and is asked for anew each time: that costs a 304."""
 
+MAX_LOOKED_AT: Final = 2_000
+"""Entries looked at for one page."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -34,20 +37,23 @@ def versioned(
     """Stored bytes under the name of their version; 304 to who has them."""
     quoted = f'"{etag}"'
     headers = {"ETag": quoted, "Cache-Control": cache, **(more or {})}
-    known = request.headers.get("If-None-Match")
-    if known is not None and _matches(known, quoted):
+    if matches(request.headers.get("If-None-Match"), quoted):
         return web.Response(status=304, headers=headers)
     return web.Response(body=body, content_type=JSON, headers=headers)
 
 
-def page(found: Iterator[tuple[str, bytes]], limit: int) -> web.Response:
-    """At most ``limit`` of (cursor behind it, body), and the cursor where there are more."""
+def page(found: Iterator[tuple[str, bytes | None]], limit: int) -> web.Response:
+    """At most ``limit`` of (cursor behind it, body), and the cursor where there are more.
+
+    Those without a body are not meant. Among many of them a page ends early, so that none takes the event loop long.
+    """
     items: list[Raw] = []
     cursor: str | None = None
-    for at, body in found:
-        if len(items) == limit:
+    for looked_at, (at, body) in enumerate(found):
+        if len(items) == limit or looked_at == MAX_LOOKED_AT:
             return json(Page(items=items, next=cursor))
-        items.append(Raw(body))
+        if body is not None:
+            items.append(Raw(body))
         cursor = at
     return json(Page(items=items, next=None))
 
@@ -57,17 +63,29 @@ def cursor(place: bytes) -> str:
     return urlsafe_b64encode(place).decode().rstrip("=")
 
 
-def place(cursor: str | None) -> bytes | None:
-    """The place that a cursor stands for."""
-    if cursor is None:
+def place(text: str | None) -> bytes | None:
+    """The place that a cursor stands for.
+
+    Raises:
+        BadRequestError: it is none of ours.
+    """
+    if text is None:
         return None
+    found = _unquoted(text)
+    if found is None or cursor(found) != text:  # the decoder passes over what is no base64
+        raise BadRequestError("The cursor is none of ours.", fix="Leave it out, or send `next` as it came.")
+    return found
+
+
+def _unquoted(text: str) -> bytes | None:
     try:
-        return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except (BinasciiError, ValueError) as error:
-        raise BadRequestError(
-            "The cursor is none of ours.", fix="Leave it out, or send `next` as it came."
-        ) from error
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (BinasciiError, ValueError):
+        return None
 
 
-def _matches(known: str, quoted: str) -> bool:
+def matches(known: str | None, quoted: str) -> bool:
+    """Whether ``If-None-Match`` names this version."""
+    if known is None:
+        return False
     return known.strip() == "*" or quoted in (each.strip().removeprefix("W/") for each in known.split(","))

@@ -184,17 +184,15 @@ class Catalogue:
         """A page of promotions."""
         return page(self._promotions(query, time.time_ns() // 1_000_000), query.limit)
 
-    def _promotions(self, query: PromotionsQuery, now_ms: int) -> Iterator[tuple[str, bytes]]:
+    def _promotions(self, query: PromotionsQuery, now_ms: int) -> Iterator[tuple[str, bytes | None]]:
         about = self._item(query.item)
         for key, held in self._store.after(topics.PROMOTIONS, place(query.cursor) or b""):
             promotion = _decode_promotion(held.body)
             active = promotion.starts_ms <= now_ms < promotion.ends_ms
-            if query.active not in (None, active):
-                continue
-            if query.item is not None and not holds_for(promotion, query.item, about):
-                continue
-            told = RunningPromotion(active=active, **msgspec.structs.asdict(promotion))
-            yield cursor(key), _encode(told)
+            meant = query.active in (None, active) and (
+                query.item is None or holds_for(promotion, query.item, about)
+            )
+            yield cursor(key), _running(promotion, active) if meant else None
 
     def _item(self, item_id: str | None) -> Item | None:
         held = None if item_id is None else self._store.get(topics.ITEMS, item_id.encode())
@@ -210,6 +208,10 @@ def holds_for(promotion: Promotion, item_id: str, item: Item | None) -> bool:
             or (promotion.brand is not None and promotion.brand == item.brand)
         )
     )
+
+
+def _running(promotion: Promotion, active: bool) -> bytes:
+    return _encode(RunningPromotion(active=active, **msgspec.structs.asdict(promotion)))
 
 
 def _sent(request: web.Request, held: Held, cache: str = REVALIDATE) -> web.Response:

@@ -1,8 +1,10 @@
 """Refused records: summaries from the read model, bytes from the topic, and back with them to where they came from."""
 
 import asyncio
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -21,7 +23,7 @@ from schemas.api import (
 from schemas.rejections import Rejection
 from streams.api.answers import cursor, json, page, place
 from streams.api.operations import Operation, body_of
-from streams.api.problems import BadRequestError
+from streams.api.problems import BadRequestError, TooManyError
 from streams.api.read_model import summary
 from streams.api.store import Store
 from streams.dead_letter import DeadLetters, Filter, Replayed, replay
@@ -37,6 +39,7 @@ class Refused:
     def __init__(self, store: Store, kafka: KafkaSettings) -> None:
         self._store = store
         self._kafka = kafka
+        self._replaying: asyncio.Future[Replayed] | None = None
 
     def operations(self) -> list[Operation]:
         """What is answered here."""
@@ -83,13 +86,13 @@ class Refused:
         """A page of summaries."""
         return page(self._picked(query), query.limit)
 
-    def _picked(self, query: DeadLettersQuery) -> Iterator[tuple[str, bytes]]:
+    def _picked(self, query: DeadLettersQuery) -> Iterator[tuple[str, bytes | None]]:
         for each in self._store.newest(topics.DEAD_LETTER, place(query.cursor)):
             if each.time_ms < query.since_ms:
                 return
             told = _summary(each.body)
-            if query.reason in (None, told.reason) and query.topic in (None, told.topic):
-                yield cursor(each.place), each.body
+            meant = query.reason in (None, told.reason) and query.topic in (None, told.topic)
+            yield cursor(each.place), each.body if meant else None
 
     async def show(self, request: web.Request, _: NoQuery) -> web.StreamResponse:
         """One with its bytes."""
@@ -109,9 +112,16 @@ class Refused:
         )
 
     async def replay(self, request: web.Request, _: NoQuery) -> web.StreamResponse:
-        """Send some back."""
+        """Send some back, for as long as the request lasts; one replay at a time."""
         asked = await body_of(request, ReplayRequest)
-        outcome = await asyncio.to_thread(self._replay, asked)
+        if self._replaying is not None and not self._replaying.done():
+            raise TooManyError("A replay is under way.", fix="Come again when it has ended.", retry_s=5)
+        given_up = threading.Event()
+        self._replaying = asyncio.ensure_future(asyncio.to_thread(self._replay, asked, given_up))
+        try:
+            outcome = await asyncio.shield(self._replaying)
+        finally:
+            given_up.set()
         return json(
             ReplayAnswer(
                 dry_run=asked.dry_run,
@@ -121,12 +131,12 @@ class Refused:
             )
         )
 
-    def _replay(self, asked: ReplayRequest) -> Replayed:
+    def _replay(self, asked: ReplayRequest, given_up: threading.Event) -> Replayed:
         wanted = Filter(asked.reason, asked.topic, asked.since_ms)
         with DeadLetters(self._kafka) as letters:
             return replay(
                 self._kafka,
-                (buried.letter for buried in letters.select(wanted)),
+                (each.letter for each in takewhile(lambda _: not given_up.is_set(), letters.select(wanted))),
                 max_attempts=asked.max_attempts,
                 dry_run=asked.dry_run,
             )

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from streams.api import metrics
 from streams.api.limits import Buckets
@@ -58,9 +59,10 @@ class Gate:
                 query = query_of(request, operation.query)
                 if streams:
                     return await operation.handler(request, query)
+                slow = operation.slow or (operation.slow_for is not None and operation.slow_for(query))
                 response = await (
-                    self._patiently(operation, request, query)
-                    if operation.slow or operation.body
+                    self._patiently(operation, request, query, slow)
+                    if slow or operation.body
                     else operation.handler(request, query)
                 )
             except ProblemError as problem:
@@ -91,16 +93,16 @@ class Gate:
             )
 
     async def _patiently(
-        self, operation: Operation, request: web.Request, query: object
+        self, operation: Operation, request: web.Request, query: object, slow: bool
     ) -> web.StreamResponse:
-        if operation.slow and self._slow.locked():
+        if slow and self._slow.locked():
             raise TooManyError(
                 f"{self._settings.max_slow} requests already wait for workers or the broker.",
                 fix="Come again, or raise api.max_slow.",
                 retry_s=1,
             )
         async with asyncio.timeout(self._settings.timeout_s):
-            if not operation.slow:
+            if not slow:
                 return await operation.handler(request, query)
             async with self._slow:
                 return await operation.handler(request, query)
@@ -119,6 +121,14 @@ async def strangers(
     return response
 
 
+def is_about_us(record: logging.LogRecord) -> bool:
+    """Requests that are no HTTP are counted, not logged: they may hold a token."""
+    ours = not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    if not ours:
+        metrics.REQUESTS.labels("none", 400).inc()
+    return ours
+
+
 def secure(response: web.StreamResponse) -> None:
     """Headers that every answer has; those that are there stay."""
     headers = response.headers
@@ -130,8 +140,11 @@ def secure(response: web.StreamResponse) -> None:
 def told(error: Exception) -> ProblemError:
     """An error as a problem; what it was in detail stays in the log."""
     if isinstance(error, web.HTTPMethodNotAllowed):
-        methods = ", ".join(sorted(error.allowed_methods))
-        return NotAllowedError(f"{error.method} is not for this path.", fix=f"It takes {methods}.")
+        return NotAllowedError(error.method, ", ".join(sorted(error.allowed_methods)))
+    if isinstance(error, web.RequestPayloadError):
+        return BadRequestError(
+            "The body is not as its Content-Encoding or length says.", fix="Send it as it is."
+        )
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLargeError("The body exceeds api.max_body_bytes.", fix="Send less at once.")
     if isinstance(error, web.HTTPNotFound):

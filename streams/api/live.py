@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from schemas import topics
+from streams.api.store import LOGS
 from streams.follow import FollowedRecord
 
 CHANNELS: Final = {
@@ -175,7 +176,10 @@ class Hub:
 
 
 def as_message(channel: str, record: FollowedRecord, body: bytes | None) -> bytes:
-    """A record as a message, its value as it is."""
+    """A record as a message, its value as it is.
+
+    What is sent again to who comes back has its time as id. Others have none: an event's time is that of a phone.
+    """
     head = {
         "topic": record.topic,
         "partition": record.partition,
@@ -185,7 +189,7 @@ def as_message(channel: str, record: FollowedRecord, body: bytes | None) -> byte
     }
     value = body if body is not None and one_line(body) else b"null"
     data = b'%b,"value":%b}' % (_encode(head)[:-1], value)
-    return message(channel, str(record.timestamp).encode(), data)
+    return message(channel, b"%d" % record.timestamp if record.topic in LOGS else b"", data)
 
 
 def message(event: str, id_: bytes, data: bytes) -> bytes:

@@ -9,7 +9,7 @@ SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 REQUESTS = Counter("rillet_api_requests_total", "Requests answered.", ["route", "status"])
 SECONDS = Histogram(
     "rillet_api_request_seconds",
-    "From the request's head to its answer; of a stream, to its first byte.",
+    "From the request's head to its answer; streams are not timed.",
     ["route"],
     buckets=SECONDS_BUCKETS,
 )

@@ -156,7 +156,8 @@ def _responses(operation: Operation) -> Schema:
     found: Schema = {str(operation.status): done}
     if operation.conditional:
         found["304"] = {"description": "what is held is the newest", "headers": _headers(["ETag"])}
-    return found | {str(status): _problem(status) for status in _errors(operation)}
+    found |= {str(status): _problem(status) for status in _errors(operation)}
+    return found | {str(status): done | {"description": "not so"} for status in operation.answers}
 
 
 def _errors(operation: Operation) -> list[int]:
@@ -179,7 +180,11 @@ def _problem(status: int) -> Schema:
 def _body(operation: Operation) -> Schema:
     shapes = [_schema(each) for each in operation.body]
     one = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
-    return {"anyOf": [one, {"type": "array", "items": one}]} if operation.many else one
+    if not operation.many:
+        return one
+    several = {"type": "array", "items": one, "minItems": 1, "maxItems": operation.many}
+    named = {"type": "object", "properties": {"events": several}, "required": ["events"]}
+    return {"anyOf": [one, several, named | {"additionalProperties": False}]}
 
 
 def _headers(names: Iterable[str]) -> Schema:

@@ -47,8 +47,8 @@ class Operation:
     query: type[Struct] = NoQuery
     body: Sequence[type] = ()
     """Types that the request's body can be of."""
-    many: bool = False
-    """An array of them is taken too."""
+    many: int = 0
+    """So many of them are taken too, as an array or under ``events``."""
     gives: type | UnionType | None
     """Type of the answer; None where it is no JSON."""
     status: int = 200
@@ -57,8 +57,12 @@ class Operation:
     """Answers carry an ETag, and ``If-None-Match`` is heeded."""
     refuses: Sequence[int] = field(default=())
     """Errors of its own, beside those that every operation can give."""
+    answers: Sequence[int] = field(default=())
+    """Errors that are told as ``gives``, not as a problem."""
     slow: bool = False
     """It waits for a worker or the broker: so many at once."""
+    slow_for: Callable[[Query], bool] | None = None
+    """Whether it does for such a query, where others need not wait."""
 
 
 def query_of(request: web.Request, type_: type[T]) -> T:
@@ -116,6 +120,8 @@ async def json_body(request: web.Request) -> bytes:
         raise NotJsonError(
             f"The body is declared as {request.content_type}.", fix=f"Send `Content-Type: {JSON}`."
         )
+    if (request.content_length or 0) > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     return await request.read()
 
 

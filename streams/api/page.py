@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from streams.api.answers import matches
 from streams.api.problems import NotFoundError
 
 DIST: Final = Path(__file__).parents[1] / "page" / "dist"
@@ -54,7 +55,7 @@ class LivePage:
             "Cache-Control": found.cache,
             "Content-Security-Policy": self.policy,
         }
-        if request.headers.get("If-None-Match") == headers["ETag"]:
+        if matches(request.headers.get("If-None-Match"), headers["ETag"]):
             return web.Response(status=304, headers=headers)
         return web.Response(body=found.body, headers=headers | {"Content-Type": found.media})
 

@@ -7,12 +7,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, get_args
 
 import msgspec
 from aiohttp import web
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from msgspec import Raw
 
 from models.ingest.posted import IngestPosted, Posted
@@ -29,10 +29,9 @@ log = logging.getLogger(__name__)
 
 MAX_EVENTS: Final = 1_000
 """In one request."""
-AWAY: Final = (
-    "The broker has not confirmed the events in time.",
-    "Send them again under the same event_ids: those that arrived are counted once.",
-)
+PATIENCE: Final = 0.8
+"""Share of the time of a request that the broker has, so that what it says still reaches who asked."""
+AGAIN: Final = "Send them again under the same event_ids: those that arrived are counted once."
 _array = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -43,14 +42,17 @@ class _Many(msgspec.Struct, forbid_unknown_fields=True):
 class Post:
     """One idempotent producer, and the thread that serves its delivery reports."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, crash: Callable[[BaseException], None]) -> None:
+        self._crash = crash
         self._judge = IngestPosted(settings.ingest)
         self._conf = {
             **settings.kafka.producer(),
             "linger.ms": 0.5,
-            "message.timeout.ms": int(settings.api.timeout_s * 1000),
+            "message.timeout.ms": max(1, int(PATIENCE * settings.api.timeout_s * 1000)),
             "message.max.bytes": 4 * 1024 * 1024,
             "queue.buffering.max.messages": 100_000,
+            "queue.buffering.max.kbytes": 64 * 1024,
+            "error_cb": self._failed,
             "logger": log,
         }
         self._stopping = threading.Event()
@@ -75,7 +77,7 @@ class Post:
                 scope="ingest",
                 query=PostQuery,
                 body=get_args(AnyEvent),
-                many=True,
+                many=MAX_EVENTS,
                 gives=PostAnswer,
                 status=202,
                 refuses=(422, 503),
@@ -111,20 +113,25 @@ class Post:
                     on_delivery=parcel.of(i, posted),
                 )
             except BufferError as error:
-                raise AwayError("Too many events wait for the broker.", fix=AWAY[1], retry_s=1) from error
+                raise AwayError("Too many events wait for the broker.", fix=AGAIN, retry_s=1) from error
+            except KafkaException as error:
+                raise _away(error) from error
         try:
             return await parcel.delivered
         except KafkaException as error:
             metrics.POSTED.labels("failed").inc(len(accepted))
-            raise AwayError(
-                f"The broker has not taken the events: {error.args[0].str()}", fix=AWAY[1], retry_s=1
-            ) from error
+            raise _away(error) from error
 
     def close(self) -> None:
         """Deliver what is waiting."""
         self._stopping.set()
         self._thread.join()
         self._producer.flush(5)
+
+    def _failed(self, error: KafkaError) -> None:
+        """A producer that had a fatal error takes nothing any more: the process starts again."""
+        if error.fatal():
+            self._crash(KafkaException(error))
 
     def _serve(self) -> None:
         while not self._stopping.is_set():
@@ -169,6 +176,10 @@ class _Parcel:
     def _fail(self, error: Any) -> None:
         if not self.delivered.done():
             self.delivered.set_exception(KafkaException(error))
+
+
+def _away(error: KafkaException) -> AwayError:
+    return AwayError(f"The broker has not taken the events: {error.args[0].str()}.", fix=AGAIN, retry_s=1)
 
 
 def _values(body: bytes) -> list[Raw]:

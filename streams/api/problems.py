@@ -85,6 +85,16 @@ class NotAllowedError(ProblemError):
 
     status, name, title = 405, "not-allowed", "Not by this method"
 
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"{method} is not for this path.", fix=f"It takes {allowed}.")
+        self._allowed = allowed
+
+    def response(self) -> web.Response:
+        """As it is sent."""
+        response = super().response()
+        response.headers["Allow"] = self._allowed
+        return response
+
 
 class TooLargeError(ProblemError):
     """The body exceeds the limit."""

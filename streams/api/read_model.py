@@ -9,22 +9,23 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 import msgspec
 import numpy as np
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from models.ingest.catalog import IngestCatalog
 from models.ingest.dead_letter import exhume
 from schemas import headers, topics
 from schemas.api import DeadLetterSummary, TopicStanding
+from schemas.outputs import Related, Trending
 from schemas.rejections import Rejection
 from streams.api import metrics
 from streams.api.live import Hub
 from streams.api.settings import ApiSettings
-from streams.api.store import LATEST, LOGS, Changes, Held, Store
+from streams.api.store import LATEST, LOGS, Changes, Held, Store, StoreError
 from streams.follow import FollowedRecord, Follower
 from streams.patience import edges
 from streams.settings import Settings
@@ -41,11 +42,17 @@ REST_S: Final = 60.0
 CATALOGUE: Final = (topics.ITEMS, topics.PROMOTIONS)
 TIMEOUT_S: Final = 30.0
 DETAIL: Final = 500
+GONE: Final = (KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART)
 DAY_MS: Final = 86_400_000
 MINUTE_MS: Final = 60_000
 
 _encode = msgspec.json.Encoder().encode
 _is_json = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_TYPED: Final[dict[str, Callable[[bytes], object]]] = {
+    topics.TRENDING: msgspec.json.Decoder(Trending).decode,
+    topics.RELATED: msgspec.json.Decoder(Related).decode,
+}
+"""Of topics whose values are decoded when they are asked for; of the others it is enough to be JSON."""
 
 
 class ReadModel:
@@ -62,16 +69,25 @@ class ReadModel:
         self._crash = crash
         self._follower: Follower | None = None
         self._newest_ms: dict[str, int] = {}
+        self._reached = store.offsets()
 
-    def start(self) -> None:
-        """Begin reading behind what the store holds."""
+    async def start(self) -> None:
+        """Begin reading behind what the store holds; what it holds of a topic that was made anew goes."""
         names = [*LATEST, *LOGS]
+        if self._missed_removals():
+            log.warning("read_model_outdated: removals were missed, it is made anew")
+            for topic in LATEST:
+                self._store.forget(topic)
+        for topic in await asyncio.to_thread(_made_anew, self._conf, self._store.offsets()):
+            log.warning("topic_made_anew topic=%s", topic)
+            self._store.forget(topic)
+        self._reached = self._store.offsets()
         self._follower = Follower(
             self._conf,
             names,
             self.apply,
             self._crash,
-            starts=_starts(self._conf, self._store, names),
+            starts=self._store.offsets(),
             max_batch=MAX_BATCH,
             prompt=True,
         )
@@ -88,7 +104,12 @@ class ReadModel:
         return self._follower is not None and self._follower.caught_up.done()
 
     def apply(self, records: Sequence[FollowedRecord]) -> None:
-        """Take a batch: written as one, then told."""
+        """Take a batch: written as one, then told.
+
+        Raises:
+            StoreError: the disk would not, or a topic was made anew.
+        """
+        self._check_places(records)
         changes, told = self._store.changes(), list[tuple[FollowedRecord, bytes, bytes | None]]()
         by_topic: defaultdict[str, list[FollowedRecord]] = defaultdict(list)
         for record in records:
@@ -98,11 +119,28 @@ class ReadModel:
             take = self._reports if topic in LOGS else self._latest
             told += take(topic, mine, changes)
         changes.write()
+        self._reached |= {(record.topic, record.partition): record.offset + 1 for record in records}
         for record, id_, body in told:
             self._hub.add(record, body)
             if record.topic == topics.SLATES and body is not None:
                 self._hub.slate(record.key or b"", id_, body)
         self._count(by_topic)
+
+    def _missed_removals(self) -> bool:
+        """Whether the topics were not followed for longer than they keep removals of keys."""
+        followed_ms = self._store.followed_ms()
+        now_ms = time.time_ns() // 1_000_000
+        return followed_ms is not None and now_ms - followed_ms > topics.TOMBSTONE_RETENTION_MS
+
+    def _check_places(self, records: Sequence[FollowedRecord]) -> None:
+        """A topic that begins again was made anew: all partitions are read from the beginning, by another start."""
+        for record in records:
+            if record.offset < self._reached.get((record.topic, record.partition), 0):
+                self._store.forget(record.topic)
+                raise StoreError(
+                    f"{record.topic} was made anew: what was held of it is dropped.",
+                    fix="Start again: it is read from its beginning.",
+                )
 
     def standing(self) -> list[TopicStanding]:
         """How far each topic was read since the start of this process."""
@@ -140,8 +178,12 @@ class ReadModel:
         """What is held of each record, by partition and offset; those that cannot be read are left out."""
         found: defaultdict[int, dict[int, bytes | None]] = defaultdict(dict)
         if topic not in CATALOGUE:
+            decode = _TYPED.get(topic, _is_json)
             for record in records:
-                found[record.partition][record.offset] = record.value
+                if record.value is None or _reads(decode, record.value):
+                    found[record.partition][record.offset] = record.value
+                else:
+                    metrics.UNREADABLE.labels(topic).inc()
             return found
         for partition in {record.partition for record in records}:
             mine = [record for record in records if record.partition == partition]
@@ -175,19 +217,32 @@ class ReadModel:
             metrics.VISIBLE.observe(np.maximum(time.time() - made, 0.0))
 
 
-def _starts(conf: Mapping[str, Any], store: Store, names: Sequence[str]) -> dict[tuple[str, int], int]:
-    """Where to go on. A topic that is shorter than what was read of it was made anew: what is held of it goes."""
-    offsets = store.offsets()
+def _made_anew(conf: Mapping[str, Any], offsets: Mapping[tuple[str, int], int]) -> list[str]:
+    """Topics that are shorter than what was read of them."""
     consumer = Consumer({**conf, "group.id": "rillet-api", "logger": log})
     try:
-        for name in names:
-            read = {partition: at for (topic, partition), at in offsets.items() if topic == name}
-            if any(at > edges(consumer, name, partition, TIMEOUT_S)[1] for partition, at in read.items()):
-                log.warning("topic_made_anew topic=%s", name)
-                store.forget(name)
+        shorter = (topic for (topic, p), at in offsets.items() if at > _end(consumer, topic, p))
+        return list(dict.fromkeys(shorter))
     finally:
         consumer.close()
-    return store.offsets()
+
+
+def _end(consumer: Consumer, topic: str, partition: int) -> int:
+    """The next offset of a partition, 0 of one that is no more."""
+    try:
+        return edges(consumer, topic, partition, TIMEOUT_S)[1]
+    except KafkaException as error:
+        if error.args[0].code() not in GONE:
+            raise
+        return 0
+
+
+def _reads(decode: Callable[[bytes], object], value: bytes) -> bool:
+    try:
+        decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _id(record: FollowedRecord) -> bytes:
@@ -236,18 +291,20 @@ def summary(record: FollowedRecord) -> DeadLetterSummary:
 class Sweeper:
     """Drops what is too old or too much, a few keys at a time, round after round.
 
-    A round counts the ages of all keys; where there are more than ``max_entries``, the next round drops from the age on
-    that leaves so many. In between there may be more.
+    A round counts the ages of all keys by the minute; where there are more than ``max_entries``, the next round drops
+    those of older minutes than so many are of, and of that minute what is too much. In between there may be more.
     """
 
     def __init__(self, store: Store, settings: ApiSettings) -> None:
         self._store = store
         self._settings = settings
-        self._horizon_ms: dict[str, int] = {}
+        self._horizon: dict[str, tuple[int, int]] = {}
+        """By topic: the minute before which entries go, and how many of that minute itself."""
 
     async def run(self) -> None:
-        """Sweep for ever."""
+        """Sweep for ever, while the topics are followed."""
         while True:
+            self._store.changes().followed(time.time_ns() // 1_000_000).write()
             for topic in LATEST:
                 await self.sweep(topic)
             for topic in LOGS:
@@ -258,41 +315,51 @@ class Sweeper:
         """One round over the keys of a topic; how many are left."""
         settings, key, ages = self._settings, b"", Counter[int]()
         ttl_ms = settings.slate_ttl_s * 1000.0 if topic == topics.SLATES else float("inf")
+        horizon, too_many = self._horizon.get(topic, (0, 0))
+        quota = repeat(True, too_many)
         while True:
             found = list(islice(self._store.ages(topic, key), SWEPT))
-            now_ms = time.time_ns() // 1_000_000
-            oldest_ms = max(now_ms - ttl_ms, self._horizon_ms.get(topic, 0))
-            old = [each for each, time_ms in found if time_ms < oldest_ms]
-            self._store.changes().remove(topic, old).write()
-            metrics.DROPPED.labels(topic, "age").inc(len(old))
-            ages.update(time_ms // MINUTE_MS for _, time_ms in found if time_ms >= oldest_ms)
+            oldest_ms = time.time_ns() // 1_000_000 - ttl_ms
+            minutes = {each: time_ms // MINUTE_MS for each, time_ms in found if time_ms >= oldest_ms}
+            expired = [each for each, _ in found if each not in minutes]
+            excess = [
+                each
+                for each, minute in minutes.items()
+                if minute < horizon or (minute == horizon and next(quota, False))
+            ]
+            self._store.changes().remove(topic, [*expired, *excess]).write()
+            metrics.DROPPED.labels(topic, "age").inc(len(expired))
+            metrics.DROPPED.labels(topic, "number").inc(len(excess))
+            ages.update(minutes.values())
+            ages.subtract(minutes[each] for each in excess)
             if len(found) < SWEPT:
                 break
             key = found[-1][0]
             await asyncio.sleep(pause_s)
-        self._horizon_ms[topic] = MINUTE_MS * _horizon(ages, settings.max_entries)
+        self._horizon[topic] = _horizon(ages, settings.max_entries)
         metrics.ENTRIES.labels(topic).set(ages.total())
         return ages.total()
 
-    async def cut(self, topic: str) -> None:
-        """Drop the oldest records of a log."""
-        settings, now_ms = self._settings, time.time_ns() // 1_000_000
-        since_ms = now_ms - int(settings.history_days * DAY_MS)
-        least = {
-            p: at - settings.max_reports for (name, p), at in self._store.offsets().items() if name == topic
-        }
-        oldest = islice(self._store.oldest(topic), SWEPT)
-        old = [each for each in oldest if each.time_ms < since_ms or each.offset < least[each.partition]]
-        self._store.changes().cut(topic, (each.place for each in old)).write()
-        metrics.DROPPED.labels(topic, "age").inc(len(old))
-        await asyncio.sleep(0)
+    async def cut(self, topic: str, pause_s: float = SWEEP_EVERY_S) -> None:
+        """One round over a log, from its newest record: those beyond ``max_reports`` go, and those that are too old."""
+        settings, before, n = self._settings, None, 0
+        since_ms = time.time_ns() // 1_000_000 - int(settings.history_days * DAY_MS)
+        while found := list(islice(self._store.newest(topic, before), SWEPT)):
+            fresh = [each.place for each in found if each.time_ms >= since_ms]
+            excess = fresh[max(settings.max_reports - n, 0) :]
+            expired = [each.place for each in found[len(fresh) :]]
+            self._store.changes().cut(topic, [*excess, *expired]).write()
+            metrics.DROPPED.labels(topic, "age").inc(len(expired))
+            metrics.DROPPED.labels(topic, "number").inc(len(excess))
+            before, n = found[-1].place, n + len(found)
+            await asyncio.sleep(pause_s)
 
 
-def _horizon(ages: Counter[int], max_entries: int) -> int:
-    """The minute before which entries go, so that at most ``max_entries`` are left; 0 where all fit."""
+def _horizon(ages: Counter[int], max_entries: int) -> tuple[int, int]:
+    """The minute before which entries go, and how many of that minute, so that ``max_entries`` are left at most."""
     left = max_entries
     for minute in sorted(ages, reverse=True):
+        if ages[minute] > left:
+            return minute, ages[minute] - left
         left -= ages[minute]
-        if left < 0:
-            return minute + 1
-    return 0
+    return 0, 0

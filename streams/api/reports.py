@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 from msgspec import Raw
+from xxhash import xxh3_64_hexdigest
 
 from schemas import topics
 from schemas.api import NoQuery, Page, PageQuery, Report, ReportsQuery
@@ -141,18 +142,18 @@ class Reports:
             raise NotFoundError(
                 f"Nothing is known of {name!r}.", fix="`rillet inventory --publish` tells what there is."
             )
-        return versioned(request, str(held.time_ms), held.body)
+        return versioned(request, xxh3_64_hexdigest(held.body), held.body)
 
     def _page(self, topic: str, query: ReportsQuery) -> web.Response:
-        return page(((cursor(each.place), _told(each)) for each in self._picked(topic, query)), query.limit)
+        return page(self._picked(topic, query), query.limit)
 
-    def _picked(self, topic: str, query: ReportsQuery) -> Iterator[Logged]:
+    def _picked(self, topic: str, query: ReportsQuery) -> Iterator[tuple[str, bytes | None]]:
         key = None if query.key is None else query.key.encode()
         for each in self._store.newest(topic, place(query.cursor)):
             if each.time_ms < query.since_ms:
                 return
-            if key in (None, each.key) and (query.until_ms is None or each.time_ms < query.until_ms):
-                yield each
+            meant = key in (None, each.key) and (query.until_ms is None or each.time_ms < query.until_ms)
+            yield cursor(each.place), _told(each) if meant else None
 
     def _latest(self, topic: str, query: PageQuery) -> web.Response:
         found = self._store.after(topic, place(query.cursor) or b"")

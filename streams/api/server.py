@@ -1,7 +1,7 @@
 """One API process: settings in, a read model that follows, routes, a graceful end.
 
-When the broker is away it goes on serving what it holds. A disk that cannot be written ends it: it goes on from its own
-offsets when started again.
+When the broker is away, at the start too, it serves what it holds. A disk that cannot be written ends it: it goes on
+from its own offsets when started again.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from typing import Final
 
 import uvloop
@@ -19,7 +20,7 @@ from streams.api.answers import json
 from streams.api.catalogue import Catalogue
 from streams.api.dead_letters import Refused
 from streams.api.figures import Overview
-from streams.api.gate import Gate, strangers
+from streams.api.gate import Gate, is_about_us, strangers
 from streams.api.live import Hub
 from streams.api.openapi import document
 from streams.api.operations import EVENT_STREAM, Operation
@@ -37,7 +38,7 @@ from streams.api.tokens import Tokens
 from streams.api.workers import Workers
 from streams.broker_log import BrokerLog
 from streams.broker_wait import wait_for_broker
-from streams.errors import RilletError, SettingsError
+from streams.errors import BrokerError, RilletError, SettingsError
 from streams.explain.ask import default_url
 from streams.settings import Settings
 
@@ -53,16 +54,18 @@ def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; the exit code is returned.
 
     Raises:
-        SettingsError: the address is taken, or open to others without tokens; the folder is another's.
+        SettingsError: the address is taken, or open to others without tokens; the folder is another's; the topics
+            have another number of partitions.
+        BrokerError: it refuses.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(BrokerLog(settings.kafka.bootstrap_servers))
+    logging.getLogger("aiohttp.server").addFilter(is_about_us)
     sys.setswitchinterval(SWITCH_S)
     tokens = Tokens.of(settings.api)
     listening = _listen(settings)
     store = Store(settings.api.datadir)
-    wait_for_broker(settings)
     try:
         return uvloop.run(Api(settings, tokens, store).serve(listening))
     finally:
@@ -77,6 +80,7 @@ class Api:
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
+        self._given_up = threading.Event()
         self._hub = Hub()
         conf = settings.kafka.client_conf()
         self._read_model = ReadModel(settings, store, self._hub, self._crash)
@@ -84,7 +88,7 @@ class Api:
         self._workers = Workers(
             settings.api.workers or [default_url(settings.worker)], settings.topics.partitions
         )
-        self._post = Post(settings)
+        self._post = Post(settings, self._crash)
         slates = Slates(store, self._workers)
         self._streams = Streams(settings.api, self._hub, store, slates, Tail(conf, self._hub))
         self._standing = Standing(self._read_model, store, self._workers, self._streams.__len__)
@@ -117,8 +121,7 @@ class Api:
         await runner.setup()
         await self._workers.start()
         self._post.start()
-        self._read_model.start()
-        beside = [asyncio.create_task(work) for work in (self._hub.run(), self._sweeper.run())]
+        beside = [asyncio.create_task(work) for work in (self._follow(), self._hub.run())]
         for task in beside:
             task.add_done_callback(self._supervise)
         await web.SockSite(runner, listening, backlog=1024).start()
@@ -126,13 +129,22 @@ class Api:
         log.info("api_started http=http://%s:%d", f"[{host}]" if ":" in host else host, port)
         await self._ending.wait()
         self._standing.draining = True
+        self._given_up.set()
         for task in beside:
             task.cancel()
         await runner.cleanup()
         await self._workers.stop()
         await asyncio.to_thread(self._read_model.stop)
         await asyncio.to_thread(self._post.close)
+        if isinstance(self._failure, SettingsError | BrokerError):
+            raise self._failure
         return EX_SOFTWARE if self._failure else 0
+
+    async def _follow(self) -> None:
+        """Follow once the broker answers, and keep what is held within its bounds."""
+        await asyncio.to_thread(wait_for_broker, self._settings, self._given_up)
+        await self._read_model.start()
+        await self._sweeper.run()
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[strangers], client_max_size=self._settings.api.max_body_bytes)

@@ -25,6 +25,8 @@ COLD_START: Final = "Rillet-Cold-Start"
 RRF: Final = 60.0
 """Constant of reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009)."""
 AS_IT_IS: Final = SlateQuery()
+RANKED: Final = ("search", "mail")
+"""Contexts that a worker ranks for."""
 
 _fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _items = msgspec.json.Decoder(list[Raw]).decode
@@ -66,6 +68,7 @@ class Slates:
                 gives=Slate,
                 conditional=True,
                 refuses=(503,),
+                slow_for=lambda query: query.context in RANKED,
             )
         ]
 
@@ -75,7 +78,7 @@ class Slates:
         held = self.newest(user)
         if query == AS_IT_IS:
             return self._answer(request, held)
-        if query.context in ("search", "mail"):
+        if query.context in RANKED:
             held = await self._ranked(user, query)
         elif query.context in ("product", "cart"):
             held = self._together(held, query)
@@ -105,8 +108,8 @@ class Slates:
         fields = _fields(held.body)
         wanted = islice(self._wanted(_items(fields["items"]), query), query.n)
         fields["items"] = Raw(_encode(list(wanted)))
-        asked = _encode([query.n, query.exclude, query.category])
-        return Held(held.time_ms, held.id + b"/" + xxh3_64_hexdigest(asked).encode(), _encode(fields))
+        body = _encode(fields)
+        return Held(held.time_ms, held.id + b"/" + xxh3_64_hexdigest(body).encode(), body)
 
     def _wanted(self, items: Sequence[Raw], query: SlateQuery) -> Iterator[Raw]:
         excluded, categories = set(query.exclude), set(query.category)

@@ -97,12 +97,12 @@ class Streams:
             await asyncio.shield(self._tail.settle())
 
     def _since(self, names: frozenset[str], since_ms: int | None) -> Iterator[bytes]:
-        """Reports that came after a time, the oldest first."""
+        """Reports from a time on, the oldest first; those of that very millisecond may have been sent before."""
         if since_ms is None:
             return
         for name in sorted(names & CHANNELS.keys()):
             if (topic := CHANNELS[name]) in LOGS:
-                newest = (each for each in self._store.newest(topic) if each.time_ms > since_ms)
+                newest = (each for each in self._store.newest(topic) if each.time_ms >= since_ms)
                 for each in reversed(list(islice(newest, MAX_RESUMED))):
                     yield as_message(name, _record(topic, each), each.body)
 
@@ -138,7 +138,11 @@ class Streams:
                     sent = [PING]
                 await self._write(response, sent)
                 metrics.SENT.labels(kind).inc(len(sent))
-        except (ConnectionError, TimeoutError):
+        except ConnectionError:
+            return response
+        except TimeoutError:  # it would wait for its last bytes to be taken, for ever
+            if request.transport is not None:
+                request.transport.abort()
             return response
         finally:
             self._open.discard(task)

@@ -4,12 +4,13 @@ One RocksDB. What a batch of records changes and how far it reached is one write
 on exactly behind what it holds. It knows no broker and no HTTP.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from struct import Struct as Layout
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
-from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, Options, Rdict, RdictIter, WriteBatch
 
 from schemas import topics
 from streams.errors import RilletError, SettingsError
@@ -45,7 +46,9 @@ _PLACE: Final = Layout(">qiq")
 """Key of a report: time_ms, partition, offset."""
 _SIZE: Final = Layout(">H")
 _OFFSET: Final = Layout(">q")
+_LOCKED: Final = re.compile("While lock file|lock hold by")
 _FORMAT_KEY: Final = b"\0format"
+_FOLLOWED_KEY: Final = b"\0followed"
 _OFFSETS: Final = b"\0offset/"
 
 
@@ -78,7 +81,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db = _opened(path)
-        held = self._db.get(_FORMAT_KEY)
+        held = self._value(_FORMAT_KEY)
         if held is None:
             self._db[_FORMAT_KEY] = FORMAT
         elif held != FORMAT:
@@ -92,13 +95,13 @@ class Store:
 
     def get(self, topic: str, key: bytes) -> Held | None:
         """The newest value of a key."""
-        value = self._db.get(LATEST[topic] + key)
+        value = self._value(LATEST[topic] + key)
         return None if value is None else _held(value)
 
     def ids(self, topic: str, keys: list[bytes]) -> list[bytes | None]:
         """Ids of the newest values of keys, None where there is none."""
         tag = LATEST[topic]
-        found = self._db.get([tag + key for key in keys])
+        found = self._value([tag + key for key in keys])
         return [None if value is None else _id(value) for value in found]
 
     def after(self, topic: str, key: bytes) -> Iterator[tuple[bytes, Held]]:
@@ -120,11 +123,7 @@ class Store:
             if key[1:] != before:
                 yield _logged(key[1:], it.value())
             it.prev()
-
-    def oldest(self, topic: str, since_ms: int = 0) -> Iterator[Logged]:
-        """Records of a log from a time on, the oldest first."""
-        for place, value in self._range(LOGS[topic], LOGS[topic] + _PLACE.pack(since_ms, 0, 0)):
-            yield _logged(place, value)
+        self._check(it)
 
     def offsets(self) -> dict[tuple[str, int], int]:
         """The next offset of each topic and partition that was read."""
@@ -134,6 +133,11 @@ class Store:
             found[topic.decode(), int(partition)] = _OFFSET.unpack(value)[0]
         return found
 
+    def followed_ms(self) -> int | None:
+        """When the topics were last followed, None in a new store."""
+        value = self._value(_FOLLOWED_KEY)
+        return None if value is None else int(_OFFSET.unpack(value)[0])
+
     def changes(self) -> "Changes":
         """A write to be."""
         return Changes(self._db, self._path)
@@ -142,8 +146,7 @@ class Store:
         """Drop all that is held of a topic, its offsets too."""
         tag = LATEST.get(topic) or LOGS[topic]
         changes = self.changes()
-        for key, _ in self._range(tag, tag):
-            changes.batch.delete(tag + key)
+        changes.batch.delete_range(tag, bytes([tag[0] + 1]))
         for name, partition in self.offsets():
             if name == topic:
                 changes.batch.delete(_offset_key(topic, partition))
@@ -161,6 +164,21 @@ class Store:
         while it.valid() and (key := it.key()).startswith(tag):
             yield key[len(tag) :], it.value()
             it.next()
+        self._check(it)
+
+    def _value(self, key: Any) -> Any:
+        """The value of a key, those of a list of keys."""
+        try:
+            return self._db.get(key)
+        except Exception as error:  # rocksdict raises nothing more precise
+            raise _damaged(self._path, error) from error
+
+    def _check(self, it: RdictIter) -> None:
+        """An iterator that meets a damaged block is at its end."""
+        try:
+            it.status()
+        except Exception as error:  # rocksdict raises nothing more precise
+            raise _damaged(self._path, error) from error
 
 
 class Changes:
@@ -198,6 +216,11 @@ class Changes:
         self.batch.put(_offset_key(topic, partition), _OFFSET.pack(next_offset))
         return self
 
+    def followed(self, now_ms: int) -> Self:
+        """Remember that the topics were followed until now."""
+        self.batch.put(_FOLLOWED_KEY, _OFFSET.pack(now_ms))
+        return self
+
     def write(self) -> None:
         """Make it so.
 
@@ -223,7 +246,7 @@ def _opened(path: Path) -> Rdict:
             fix="Make it writable, or name another folder with api.datadir (RILLET_API__DATADIR).",
         ) from error
     except Exception as error:  # rocksdict raises nothing more precise
-        if "lock" in str(error).lower():
+        if _LOCKED.search(str(error)):
             raise SettingsError(
                 f"Another process has the read model in {path}.",
                 fix="Give each replica a folder of its own: api.datadir (RILLET_API__DATADIR).",
@@ -231,6 +254,13 @@ def _opened(path: Path) -> Rdict:
         raise StoreError(
             f"The read model in {path} cannot be opened: {error}", fix="Delete the folder: it is made anew."
         ) from error
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"The read model in {path} cannot be read: {error}",
+        fix="Stop the API and delete the folder: it is made anew.",
+    )
 
 
 def _options() -> Options:

@@ -54,7 +54,7 @@ class Standing:
                 handler=self.readyz,
                 scope=None,
                 gives=Health,
-                refuses=(503,),
+                answers=(503,),
             ),
             Operation(
                 method="GET",

@@ -38,8 +38,9 @@ class Tail:
     async def settle(self) -> None:
         """End, if nobody is left."""
         async with self._lock:
-            if self._follower is not None and not self._hub.wants(EVENTS):
-                follower, self._follower = self._follower, None
+            follower = self._follower
+            if follower is not None and not self._hub.wants(EVENTS):
+                self._follower = None
                 await asyncio.to_thread(follower.stop)
 
     def _begin(self) -> Follower:
@@ -51,7 +52,9 @@ class Tail:
             self._hub.add(record, _body(record.value))
 
     def _failed(self, error: BaseException) -> None:
+        """The next who looks has it begin anew."""
         log.warning("events_unreadable: %s", error)
+        self._follower = None
 
 
 def _body(value: bytes | None) -> bytes | None:

@@ -14,7 +14,8 @@ from streams.errors import SettingsError
 Scope = Literal["read", "ingest", "admin"]
 SCOPES: Final = frozenset(get_args(Scope))
 MIN_SECRET: Final = 16
-_HASHED: Final = re.compile(r"sha256-([0-9a-f]{64})")
+_HASH: Final = "sha256-"
+_HASHED: Final = re.compile(_HASH + "([0-9a-fA-F]{64})")
 _FIX: Final = (
     "Write SCOPES:SECRET, such as read+ingest:SECRET, with a secret of at least 16 characters: "
     "`python -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one."
@@ -66,7 +67,7 @@ class Tokens:
         if scope is None:
             return ""
         kind, _, secret = (authorization or "").partition(" ")
-        hashed = sha256(secret.strip().encode()).digest()
+        hashed = sha256(secret.strip().encode(errors="surrogateescape")).digest()
         granted = self._granted(hashed) if kind.lower() == "bearer" else None
         if granted is None:
             raise UnauthorizedError(
@@ -111,6 +112,8 @@ def _entry(text: str, number: int) -> tuple[bytes, frozenset[str]]:
         raise SettingsError(f"Token {number} does not begin with scopes of read, ingest and admin.", fix=_FIX)
     if hashed := _HASHED.fullmatch(secret):
         return bytes.fromhex(hashed[1]), names
+    if secret.startswith(_HASH):
+        raise SettingsError(f"The hash of token {number} is not of 64 hexadecimal digits.", fix=_FIX)
     if len(secret) < MIN_SECRET:
         raise SettingsError(
             f"The secret of token {number} is shorter than {MIN_SECRET} characters.", fix=_FIX

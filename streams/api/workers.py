@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from schemas.api import WorkerStanding
-from streams.api.problems import AwayError, BadRequestError, NotFoundError
+from streams.api.problems import AwayError, BadRequestError, NotFoundError, TooLargeError
 from streams.partitioner import partition_of
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,8 @@ async def _resolved(address: str) -> list[str]:
 
 def _refused(status: int, body: bytes) -> Exception:
     """What the worker says is wrong with the question."""
+    if status == 413:
+        return TooLargeError("A worker takes questions of up to 1 MiB.", fix="Ask about less.")
     try:
         told = msgspec.json.decode(body, type=dict[str, str])
         error, fix = told["error"], told["fix"]

@@ -1,10 +1,13 @@
 """``rillet api`` as a process, beside a worker and an embedded broker: what shops see of it."""
 
+import gzip
 import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +19,7 @@ from confluent_kafka import Producer
 
 from schemas import topics
 from schemas.catalog import Item
+from streams.api.store import Held, Store
 from streams.settings import KafkaSettings
 
 SECRET = "0123456789abcdef"
@@ -165,6 +169,10 @@ class TestPeople:
         assert answer.status == 400
         assert answer.json["fix"]
 
+    def test_more_than_a_worker_takes_is_told(self, shop: System) -> None:
+        answer = shop.api.post("/v1/users/anna/what-if", {"events": [{"item_id": "i5", "note": "x" * 2**21}]})
+        assert answer.status == 413
+
     def test_given_candidates_all_come_back_in_order(self, shop: System) -> None:
         asked = {"user_id": "anna", "item_ids": ["i5", "nix", "i3", "i0", "i3"], "query": "red shoe"}
         found = shop.api.post("/v1/rank", asked).json["items"]
@@ -216,6 +224,16 @@ class TestEvents:
         body = json.dumps(shop.event("eve", item_id="i0")).encode()
         assert shop.api.ask("POST", "/v1/events", body, {"Content-Type": "text/plain"}).status == 415
 
+    def test_a_body_that_is_not_as_declared_is_refused(self, shop: System) -> None:
+        declared = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        assert shop.api.ask("POST", "/v1/events", b"no gzip", declared).status == 400
+        bomb = gzip.compress(bytes(64 * 1024 * 1024))
+        assert shop.api.ask("POST", "/v1/events", bomb, declared).status == 413
+
+    def test_a_body_that_says_it_is_too_large_is_not_waited_for(self, shop: System) -> None:
+        said = {"Content-Type": "application/json", "Content-Length": str(10**9)}
+        assert shop.api.ask("POST", "/v1/events", b"[", said).status == 413
+
     @pytest.mark.parametrize("body", [b"", b"[", b"[]", b"7", b"\xff", b"[" * 100_000])
     def test_what_is_no_event_is_refused(self, shop: System, body: bytes) -> None:
         answer = shop.api.ask("POST", "/v1/events", body, {"Content-Type": "application/json"})
@@ -248,8 +266,16 @@ class TestLists:
         place = f"/v1/dead-letters/{letter['partition']}/{letter['offset']}"
         assert shop.api.get(place).json["value_text"] == "{no json"
         assert shop.api.get("/v1/dead-letters/0/999").status == 404
-        tried = shop.api.post("/v1/dead-letters/replay", {"reason": "broken_json", "dry_run": True}).json
+        asked = {"reason": "broken_json", "dry_run": True}
+        tried = shop.api.post("/v1/dead-letters/replay", asked).json
         assert tried == {"dry_run": True, "sent": {"events.browse": 1}, "exhausted": 0, "homeless": 0}
+
+    def test_one_replay_goes_on_at_a_time(self, shop: System) -> None:
+        with ThreadPoolExecutor(2) as both:
+            asked = [
+                both.submit(shop.api.post, "/v1/dead-letters/replay", {"dry_run": True}) for _ in range(2)
+            ]
+        assert sorted(each.result().status for each in asked) == [200, 429]
 
     @pytest.mark.parametrize(
         "path",
@@ -263,6 +289,7 @@ class TestLists:
     def test_another_method_is_a_problem(self, shop: System) -> None:
         answer = shop.api.ask("DELETE", "/v1/events")
         assert (answer.status, answer.json["fix"]) == (405, "It takes POST.")
+        assert answer.headers["Allow"] == "POST"
 
     def test_every_answer_is_guarded(self, shop: System) -> None:
         for path in ("/livez", "/v1/users/anna/slate", "/nix", "/openapi.json"):
@@ -270,6 +297,10 @@ class TestLists:
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert "default-src 'none'" in headers["Content-Security-Policy"]
             assert "Cache-Control" in headers
+
+    def test_a_cursor_of_somebody_else_is_refused(self, shop: System) -> None:
+        for cursor in ("!!!!", "%C3%BC", "a"):
+            assert shop.api.get(f"/v1/items?cursor={cursor}").status == 400
 
     def test_a_foreign_name_is_not_answered(self, shop: System) -> None:
         assert shop.api.get("/v1/users/anna/slate", Host="evil.example").status == 421
@@ -365,6 +396,32 @@ class TestProcess:
             assert int(api.get("/v1/alerts", **mine).headers["Retry-After"]) >= 1
             assert api.get("/readyz").status == 200
             assert SECRET not in api.log_path.read_text()
+
+    def test_a_replica_started_without_a_broker_serves_what_it_holds(self, shop: System) -> None:
+        lonely = replace(
+            shop.another_api("lonely", RILLET_API__TIMEOUT_S="1"), bootstrap_servers="127.0.0.1:1"
+        )
+        store = Store(shop.folder / "lonely")
+        store.changes().put(topics.SLATES, b"kim", Held(1, b"events.browse-0-1", b'{"n":1}')).write()
+        store.close()
+        with lonely.start() as api:
+            wait_for(api.health, "the replica", worker=api)
+            assert api.get("/livez").status == 200
+            assert api.get("/v1/users/kim/slate").json == {"n": 1}
+            assert api.get("/readyz").json["missing"] == ["read model caught up"]
+            refused = api.post("/v1/events", shop.event("kim", item_id="i0"))
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+            assert "The broker has not taken the events" in refused.json["detail"]
+            assert api.stop() == 0
+
+    def test_what_is_no_http_is_counted_and_not_logged(self, shop: System) -> None:
+        for broken in (f"Bearer {SECRET}\x01", f"Bearer {SECRET * 1000}"):
+            address = urlsplit(shop.api.health() or "")
+            with socket.create_connection((address.hostname, address.port)) as connection:
+                connection.sendall(f"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: {broken}\r\n\r\n".encode())
+                assert b" 400 " in connection.recv(1000)
+        assert shop.api.metrics()['rillet_api_requests_total{route="none",status="400"}'] >= 2
+        assert SECRET not in shop.api.log_path.read_text()
 
     def test_it_is_refused_to_serve_others_without_tokens(self, shop: System) -> None:
         with shop.another_api("open", RILLET_API__HOST="0.0.0.0").start() as api:

@@ -34,12 +34,16 @@ class TestTokens:
         hashed = sha256(SECRET.encode()).hexdigest()
         assert tokens(f"read:sha256-{hashed}").admit(f"Bearer {SECRET}", "shop", "read")
 
+        assert tokens(f"read:sha256-{hashed.upper()}").admit(f"Bearer {SECRET}", "shop", "read")
+
     def test_entries_of_a_file_count_too(self, tmp_path) -> None:
         path = tmp_path / "tokens"
         path.write_text(f"read:{SECRET}\n")
         assert Tokens.of(ApiSettings(tokens_file=path)).admit(f"Bearer {SECRET}", "shop", "read")
 
-    @pytest.mark.parametrize("given", [None, "", "Bearer", f"Bearer {OTHER}", f"Basic {SECRET}", SECRET])
+    @pytest.mark.parametrize(
+        "given", [None, "", "Bearer", f"Bearer {OTHER}", f"Basic {SECRET}", SECRET, "Bearer \udcff"]
+    )
     def test_nobody_else_is_let_in(self, given: str | None) -> None:
         with pytest.raises(UnauthorizedError):
             tokens(f"read:{SECRET}").admit(given, "127.0.0.1", "read")
@@ -65,7 +69,8 @@ class TestTokens:
         assert tokens(f"read:{SECRET}", host)
 
     @pytest.mark.parametrize(
-        "text", ["write:" + SECRET, SECRET, f":{SECRET}", "read:short", "read+:" + SECRET]
+        "text",
+        ["write:" + SECRET, SECRET, f":{SECRET}", "read:short", "read+:" + SECRET, "read:sha256-" + SECRET],
     )
     def test_an_entry_that_cannot_be_meant_is_refused_without_telling_it(self, text: str) -> None:
         with pytest.raises(SettingsError) as caught:

@@ -22,16 +22,21 @@ def parsed(message: bytes) -> dict[str, Any]:
 
 
 def test_a_message_carries_the_value_as_it_is() -> None:
-    found = parsed(as_message("slates", record(topics.SLATES, 7, b"u"), b'{"a":1}'))
-    assert (found["event"], found["id"]) == ("slates", "1007")
+    found = parsed(as_message("alerts", record(topics.ALERTS, 7, b"u"), b'{"a":1}'))
+    assert (found["event"], found["id"]) == ("alerts", "1007")
     assert found["data"] == {
-        "topic": topics.SLATES,
+        "topic": topics.ALERTS,
         "partition": 0,
         "offset": 7,
         "key": "u",
         "time_ms": 1007,
         "value": {"a": 1},
     }
+
+
+def test_what_is_not_sent_again_has_no_id_to_come_back_with() -> None:
+    for topic in (topics.SLATES, topics.BROWSE):
+        assert "id" not in parsed(as_message("slates", record(topic, 7), b"{}"))
 
 
 def test_a_value_of_several_lines_is_left_out() -> None:

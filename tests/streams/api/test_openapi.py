@@ -50,6 +50,23 @@ def test_every_operation_says_who_may_and_what_can_go_wrong(document: dict[str, 
     assert len(set(names)) == len(names)
 
 
+def test_an_api_that_is_not_ready_tells_what_is_missing_in_the_shape_described(
+    document: dict[str, Any],
+) -> None:
+    unready = document["paths"]["/readyz"]["get"]["responses"]["503"]["content"]
+    assert unready == {"application/json": {"schema": {"$ref": "#/components/schemas/Health"}}}
+
+
+def test_events_are_taken_one_by_one_and_up_to_a_thousand_at_once(document: dict[str, Any]) -> None:
+    body = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    one = document["components"]["schemas"]["Browse"]["properties"]
+    event = {"event_id": "e", "user_id": "u", "time_ms": 1, "item_id": "i"}
+    assert event.keys() <= one.keys()
+    taken = Draft202012Validator({**body, "components": document["components"]}).is_valid
+    assert [taken(each) for each in (event, [event], {"events": [event]})] == [True] * 3
+    assert [taken(each) for each in ([], {"events": []}, [event] * 1_001)] == [False] * 3
+
+
 def test_every_route_is_in_the_manual(document: dict[str, Any]) -> None:
     manual = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     assert [path for path in document["paths"] if f"`{path}`" not in manual] == []

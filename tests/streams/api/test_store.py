@@ -1,5 +1,6 @@
 """The read model on disk: what is written together is there together, in order, and only once opened."""
 
+import random
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import topics
-from streams.api.store import Held, Store
+from streams.api.store import Held, Store, StoreError
 from streams.errors import SettingsError
 
 
@@ -57,7 +58,6 @@ def test_reports_come_newest_first_and_go_on_behind_a_place(store: Store) -> Non
     first, *rest = store.newest(topics.ALERTS)
     assert (first.time_ms, first.offset, first.body) == (30, 0, b"30")
     assert list(store.newest(topics.ALERTS, first.place)) == rest
-    assert [each.time_ms for each in store.oldest(topics.ALERTS, 20)] == [20, 30]
 
 
 def test_a_record_without_a_time_stands_before_all_others(store: Store) -> None:
@@ -77,6 +77,34 @@ def test_what_is_held_of_one_topic_is_forgotten_alone(store: Store) -> None:
 def test_a_second_process_is_refused_with_the_way_out(store: Store, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"api\.datadir"):
         Store(tmp_path / "store")
+
+
+def test_damage_is_told_and_never_taken_for_the_end(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for n in range(2_000):
+        store.changes().put(topics.ITEMS, b"%06d" % n, Held(1, b"", random.randbytes(100))).write()
+    store._db.flush()
+    store.close()
+    (table,) = tmp_path.glob("*.sst")
+    with table.open("r+b") as written:
+        written.seek(table.stat().st_size // 2)
+        written.write(bytes(5_000))
+    store = Store(tmp_path)
+    with pytest.raises(StoreError, match="cannot be read"):
+        list(store.after(topics.ITEMS, b""))
+    with pytest.raises(StoreError, match="cannot be read"):
+        [store.get(topics.ITEMS, b"%06d" % n) for n in range(2_000)]
+    store.close()
+
+
+def test_a_damaged_folder_is_not_taken_for_that_of_another_process(tmp_path: Path) -> None:
+    store = Store(tmp_path / "block")
+    store._db.flush()
+    store.close()
+    (table,) = (tmp_path / "block").glob("*.sst")
+    table.write_bytes(bytes(100))
+    with pytest.raises(StoreError, match="Delete the folder"):
+        Store(tmp_path / "block")
 
 
 @settings(deadline=None, max_examples=25)

@@ -72,7 +72,7 @@ export type Message = {
 
 type Body = NonNullable<paths["/v1/events"]["post"]["requestBody"]>["content"]["application/json"];
 /** An event as the API takes it. */
-export type PostedEvent = Exclude<Body, readonly unknown[]>;
+export type PostedEvent = Exclude<Body, readonly unknown[] | { events: unknown }>;
 /** An event; `event_id` and `time_ms` are made where they are left out. */
 export type Draft = PostedEvent extends infer E
   ? E extends PostedEvent
