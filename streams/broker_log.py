@@ -9,7 +9,15 @@ import time
 from typing import Final
 
 EVERY_S: Final = 10.0
-CLIENTS: Final = ("aiokafka", "streams.engine", "streams.follow", "faust", "mode")
+CLIENTS: Final = (
+    "aiokafka",
+    "streams.engine",
+    "streams.follow",
+    "streams.slice",
+    "streams.shadows",
+    "faust",
+    "mode",
+)
 _ABSENT: Final = re.compile(
     r"Unable connect|Unable to update metadata|NodeNotReady|KafkaConnectionError|ConnectionError|Connection refused"
     r"|Disconnected|ALL_BROKERS_DOWN|Failed fetch messages|Heartbeat (send request failed|session expired)"
