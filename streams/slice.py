@@ -57,7 +57,6 @@ class Slice:
             self._next.setdefault(place, end)
         self._behind = {place: end for place, (_, end) in there.items() if self._next[place] < end}
         """The end that a partition had at the start, of those that have not come to it."""
-        self._ended = set(there) - set(self._behind)
         self._waiting: dict[Place, deque[AnyEvent]] = {place: deque() for place in there}
         self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._next.items()])
 
@@ -111,13 +110,11 @@ class Slice:
             self._heed(place, message, error)
             return False
         self._next[place] = message.offset() + 1
-        self._ended.discard(place)
         return message.key() is not None and in_slice(message.key(), self._share)
 
     def _heed(self, place: Place, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
             self._next[place] = max(self._next[place], message.offset())
-            self._ended.add(place)
         elif error.code() in FINAL_ERRORS or error.fatal():
             raise KafkaException(error)
         else:
@@ -125,23 +122,25 @@ class Slice:
 
     def _in_time(self) -> Iterator[AnyEvent]:
         """A merge of the partitions, by the event that each begins with."""
+        to_come = [place for place, offset in self._next.items() if offset < self._end(place)]
+        n_waiting = sum(map(len, self._waiting.values()))
         while heads := [(waiting[0].time_ms, place) for place, waiting in self._waiting.items() if waiting]:
-            to_come = len(heads) + len(self._ended - {place for _, place in heads}) < len(self._waiting)
-            if to_come and sum(map(len, self._waiting.values())) <= MAX_WAITING:
+            if n_waiting <= MAX_WAITING and not all(self._waiting[place] for place in to_come):
                 return
             yield self._waiting[min(heads)[1]].popleft()
+            n_waiting -= 1
 
     def _skip_if_behind(self) -> None:
-        lag = sum(max(0, self._high(place) - offset) for place, offset in self._next.items())
+        lag = sum(max(0, self._end(place) - offset) for place, offset in self._next.items())
         if not self.caught_up or lag <= self._max_lag:
             return
         log.warning("shadows_skipped records=%d: lower value.shadow_share, or give it a core", lag)
         for place, waiting in self._waiting.items():
             waiting.clear()
-            self._next[place] = max(self._next[place], self._high(place))
-        self._ended = set(self._waiting)
+            self._next[place] = max(self._next[place], self._end(place))
         self._consumer.assign([TopicPartition(*place, OFFSET_END) for place in self._waiting])
 
-    def _high(self, place: Place) -> int:
-        """The end of a partition as far as it is known."""
-        return int(self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
+    def _end(self, place: Place) -> int:
+        """Of a partition, as far as it is known."""
+        known = int(self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
+        return max(known, self._behind.get(place, 0))

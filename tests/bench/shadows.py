@@ -1,8 +1,8 @@
 """Shadow learners on a real log: ``python tests/bench/shadows.py [share …]``, 1, 0.3 and 0.1 by default.
 
 The first half of rees46-sample is replayed to an embedded broker, ``rillet shadows --since beginning`` learns it, then
-the second half is replayed and counted, as ``rillet value FILE --from 0.5 --anew`` counts it (``tests/bench/value.py``,
-whose figures stand beside). What is lost is NDCG@20 with its interval of 95%, all windows together.
+the second half is replayed and counted, as ``rillet value FILE --from 0.5 --anew`` counts it, whose figures stand
+beside. What is lost is NDCG@20 with its interval of 95%, all windows together.
 """
 
 import gzip
@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 import psutil
-from bench_result import RESULTS, write
+from bench_result import write
 from chaos import WorkerProcess, wait_for
 from topic_content import all_of
 
@@ -45,14 +45,29 @@ def halves(folder: Path) -> list[Path]:
     return paths
 
 
-def replay(servers: str, path: Path) -> None:
-    code = "from streams.cli import main; main()"
-    subprocess.run(
-        [sys.executable, "-c", code, "replay", path, "--mapping", MAPPING, "--restart"],
+def rillet(*arguments: object, **environ: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", "from streams.cli import main; main()", *map(str, arguments)],
         check=True,
-        env={**os.environ, "RILLET_BOOTSTRAP_SERVERS": servers},
-        stdout=subprocess.DEVNULL,
-    )
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+
+
+def replay(servers: str, path: Path) -> None:
+    rillet("replay", path, "--mapping", MAPPING, "--restart", RILLET_BOOTSTRAP_SERVERS=servers)
+
+
+def offline() -> dict[str, list[float]]:
+    """Mean and interval by source."""
+    options = [option for setting in REPEATS.items() for option in ("--set", "=".join(setting))]
+    found = rillet("value", DATA / LOG, "--mapping", MAPPING, "--from", "0.5", "--anew", "--json", *options)
+    return {
+        each["source"]: [round(bound, 6) for bound in each["lost"]["interval"]]
+        for each in json.loads(found)["anew"]
+        if each["lost"]["measure"] == "ndcg@20"
+    }
 
 
 def told(servers: str) -> list[ValueReport]:
@@ -112,8 +127,5 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as name:
             figures[f"share {each:g}"] = lost(each, Path(name))
             print(json.dumps(figures), flush=True)
-    of_log = json.loads((RESULTS / "value.json").read_text())["figures"]["logs"]["rees46-sample"]
-    figures["offline"] = {
-        source: found["left_out_of_learning"] for source, found in of_log["ndcg_by_source"].items()
-    }
+    figures["offline"] = offline()
     write("shadows", figures)
