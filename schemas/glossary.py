@@ -106,7 +106,8 @@ MEANINGS: Final[dict[str, str]] = {
     "newest_ms": "timestamp of the newest record of the sample, since 1970-01-01 UTC",
     "none_in": "figures of the ranking with none of the players, by metric",
     "null_share": "share of the objects that could have the field and have none, or null",
-    "of": "what is valued: each `source` of data, or each `signal` made of them",
+    "of": "what is valued: each `source` of data, or each `signal` made of them; of `shadow`, each source "
+    "that everything is learned without, which tells `left_out` alone",
     "order_id": "id of the order",
     "origin": "where the item comes from",
     "overall": "weighted mean of the dimensions that are known, 0 to 1",

@@ -15,6 +15,8 @@ CLIENTS: Final = (
     "streams.follow",
     "streams.api.post",
     "streams.api.read_model",
+    "streams.slice",
+    "streams.shadows",
     "faust",
     "mode",
 )

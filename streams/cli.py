@@ -19,6 +19,7 @@ COMMANDS = {
     "worker": ("streams.commands.worker", "Run one worker."),
     "api": ("streams.commands.api", "Serve recommendations over HTTP."),
     "trainer": ("streams.commands.trainer", "Learn the embedding model."),
+    "shadows": ("streams.commands.shadows", "Learn without each source, as a cross-check."),
     "value": ("streams.commands.value", "Show what each source of data is worth."),
     "topics": ("streams.commands.topics", "Create, compare and describe the topics."),
     "broker": ("streams.commands.broker", "Start a broker for trying out."),

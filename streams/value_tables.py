@@ -22,9 +22,13 @@ Z: Final = 1.96
 """Standard errors on both sides of an interval of 95%."""
 
 
-def values(found: ValueReport, apart: Sequence[Marginal], metric: str) -> Table:
-    """A row for each source, the most valuable first."""
-    withheld = {each.source: each.lost.interval for each in _of(apart, metric) if each.change == "withheld"}
+def values(
+    found: ValueReport, apart: Sequence[Marginal], metric: str, shadow: ValueReport | None = None
+) -> Table:
+    """A row for each source, the most valuable first; what is lost to learning without it, of a log or live."""
+    withheld = {
+        each.source: _interval(each.lost.interval) for each in _of(apart, metric) if each.change == "withheld"
+    } | {each.player: _left_out(each) for each in seen_by(shadow) if each.metric == metric}
     shown = Table(title=f"Value of each {found.of}: {title(metric, found.k)}", title_justify="left")
     shown.add_column(found.of)
     shown.add_column("value", justify="right")
@@ -36,7 +40,7 @@ def values(found: ValueReport, apart: Sequence[Marginal], metric: str) -> Table:
     most = max((abs(each.value) for each in rows), default=0.0)
     for each in rows:
         row = [each.player, _error(each), bar(each.value, most), _left_out(each)]
-        shown.add_row(*row, *([_interval(withheld.get(each.player))] if withheld else []))
+        shown.add_row(*row, *([withheld.get(each.player, "")] if withheld else []))
     return shown
 
 
@@ -56,6 +60,20 @@ def summary(found: ValueReport, metric: str) -> str:
         f"recall {recall:.4f}, precision {recall / found.k:.4f}, F1 {2 * recall / (found.k + 1):.4f}; "
         f"most of it comes from {best}."
     )
+
+
+def seen_by(shadow: ValueReport | None) -> list[Value]:
+    """What shadow learners tell of the sources that they have seen anything of."""
+    return [each for each in shadow.values if each.left_out_error] if shadow else []
+
+
+def check(tau: float | None, shadow: ValueReport) -> str:
+    """Whether sources are missed by the ranking in the order in which learning misses them."""
+    by = f"by {shadow.n:,} trials of shadow learners"
+    if tau is None:
+        return f"Left out of learning {by}; too few sources to compare orders."
+    same = "agree" if tau > 1.0 - 1e-9 else "agree in part" if tau > 0.0 else "do not agree"
+    return f"Left out of learning {by}; both orders {same}, Kendall's tau {tau:+.2f}."
 
 
 def seen_slates(found: ValueReport) -> str:
@@ -181,5 +199,5 @@ def _left_out(each: Value) -> str:
     return f"{each.left_out:+.4f} ± {Z * each.left_out_error:.4f}"
 
 
-def _interval(interval: Interval | None) -> str:
-    return f"{interval.mean:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})" if interval else ""
+def _interval(interval: Interval) -> str:
+    return f"{interval.mean:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"

@@ -1,6 +1,7 @@
 """The path of the agents as a recommender: the same ingest, folding, learning, retrieval and ranking."""
 
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from copy import deepcopy
 from itertools import groupby, zip_longest
 from operator import attrgetter
 from typing import NamedTuple
@@ -71,6 +72,12 @@ class OfPath:
         self._due_s: float | None = None
         self._offsets = dict.fromkeys(topics.BEHAVIOUR, 0)
         self._later: list[tuple[Facts, Joined | None]] = []
+
+    def split(self, name: str, take: Take) -> "OfPath":
+        """Another with the same past, which from now on hears of no more of an event than ``take`` leaves."""
+        other = deepcopy(self)
+        other.name, other._take = name, take
+        return other
 
     def meanwhile(self, now_ms: int) -> tuple[()]:  # noqa: ARG002
         """See ``Recommender``: nothing is late."""

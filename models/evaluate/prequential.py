@@ -142,9 +142,9 @@ class Prequential:
                 found.thin()
 
     def _score(self, offer: Offer, items: list[str], found: Found) -> None:
-        places = sorted(offer.items.index(item) for item in items if item in offer.items)
-        found.ranks.append(tuple(place + 1 for place in places))
-        found.source.append(offer.sources[places[0]] if places and offer.sources else "")
+        ranks = offer.ranks(items)
+        found.ranks.append(ranks)
+        found.source.append(offer.sources[ranks[0] - 1] if ranks and offer.sources else "")
         found.offered.update(offer.items)
         found.offered_source.update(offer.sources)
         found.novelty.append(self._novelty(offer.items))

@@ -13,6 +13,10 @@ class Offer(NamedTuple):
     sources: list[str]
     """What brought each item most; empty where the recommender has no sources."""
 
+    def ranks(self, items: Iterable[str]) -> tuple[int, ...]:
+        """Ranks, from 1, of those of ``items`` that are in it, ascending."""
+        return tuple(sorted(self.items.index(item) + 1 for item in items if item in self.items))
+
 
 NOTHING = Offer([], [])
 

@@ -6,7 +6,7 @@ It keeps nothing between batches: duplicates and order are the next stage's busi
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, Self
 
 from models.ingest.envelope import MAX_DEPTH, SHALLOW_BYTES, depth_exceeds, has_news
 from models.ingest.faults import DECODING_ERRORS
@@ -34,6 +34,10 @@ class Ingest:
     def __init__(self, settings: IngestSettings) -> None:
         limits = Limits(settings.allowed_lateness_ms, settings.future_tolerance_ms)
         self._sources = {topic: _Source(topic, settings, limits) for topic in topics.BEHAVIOUR}
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        """Itself: it keeps nothing between batches."""
+        return self
 
     def __call__(self, records: Sequence[Record]) -> Ingested:
         """What each record became, in their order. ``ValueError`` for a topic without shopper events."""

@@ -98,6 +98,9 @@ def of_rillet(app_id: str, cleaning: Recipe | None = None) -> tuple[Process, ...
         ),
         Process("value", topics.BEHAVIOUR, (topics.VALUE,), "Tells what each source of data is worth."),
         Process(
+            "shadows", topics.BEHAVIOUR, (topics.VALUE,), "Learns a slice of the users without each source."
+        ),
+        Process(
             "quality", topics.BEHAVIOUR, (tables["quality"], topics.QUALITY), "Measures each source of data."
         ),
         Process(

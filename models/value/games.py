@@ -97,6 +97,12 @@ SIGNALS: Final = Game(
     },
 )
 GAMES: Final = {game.name: game for game in (SOURCES, SIGNALS)}
+CARRIED: Final = ("browse", "search", "purchase", "feedback", "attributes")
+"""Sources that events carry; words and promotions come with the catalogue."""
+SHADOWS: Final = Game("shadow", {name: SOURCES.players[name] for name in CARRIED}, {})
+"""Sources that shadow learners do without. Nothing is shared: each alone is left out of all learning."""
+TOLD: Final = {**GAMES, SHADOWS.name: SHADOWS}
+"""What reports are of."""
 
 
 def fed(game: Game, present: Collection[str]) -> Game:

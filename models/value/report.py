@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from models.retrieve.contract import F64
 from models.value.cost import summed
-from models.value.games import GAMES, Game
+from models.value.games import TOLD, Game
 from models.value.masked import MEASURES, RANKED
 from models.value.seen import OFF_POLICY, Seen
 from models.value.valuing import CLICKS, Sums, no_sums
@@ -112,7 +112,7 @@ def combined(reports: Sequence[ValueReport]) -> ValueReport | None:
     if not reports:
         return None
     newest = max(reports, key=lambda each: each.window_end_ms)
-    k, game = newest.k, GAMES[newest.of]
+    k, game = newest.k, TOLD[newest.of]
     alike = [each for each in reports if each.k == k]
     sums = no_sums(len(game.players))
     for each in alike:

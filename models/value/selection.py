@@ -6,6 +6,7 @@ It proposes. What is dropped is decided by a contest: a challenger that does wit
 from collections import deque
 from typing import Final, NamedTuple
 
+from models.value.games import GAMES
 from models.value.report import combined
 from models.value.selection_settings import SelectionSettings
 from schemas.value import ValueReport
@@ -54,8 +55,9 @@ class Selection:
         self._reports: dict[str, deque[ValueReport]] = {}
 
     def add(self, report: ValueReport) -> None:
-        """Take a window of a worker."""
-        self._reports.setdefault(report.of, deque(maxlen=self._settings.windows)).append(report)
+        """Take a window of a worker; shadow learners are a cross-check, by which nothing is dropped."""
+        if report.of in GAMES:
+            self._reports.setdefault(report.of, deque(maxlen=self._settings.windows)).append(report)
 
     def findings(self) -> list[Finding]:
         """Of all games, the least valuable first, ties by name; none before enough was seen."""

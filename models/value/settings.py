@@ -33,4 +33,13 @@ class ValueSettings(BaseModel):
         "`audit.log` and where it harms on `alerts`, or a challenger that does without it competes as well",
     )
     selection: SelectionSettings = SelectionSettings()
+    shadow_share: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        0.1, description="share of the users that `rillet shadows` follows, by the hash of their id"
+    )
+    shadow_users: int = Field(
+        20_000, ge=1, description="of these, those seen last that it remembers, once for each learner"
+    )
+    shadow_lag: int = Field(
+        100_000, ge=1, description="records that it may be behind; with more it skips to the newest"
+    )
     report_s: float = Field(10.0, gt=0.0, description="seconds between two reports to `metrics.value`")

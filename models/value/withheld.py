@@ -41,4 +41,4 @@ WITHHELD: Final[dict[str, Take]] = {
     "feedback": _without_feedback,
     "attributes": _without_attributes,
 }
-"""Sources that events carry; words and promotions come with the catalogue."""
+"""By source, those that events carry."""

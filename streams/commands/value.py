@@ -106,8 +106,9 @@ def value(
     if file is None and any(asked):
         raise InputError("Only a log can be learned anew.", fix="rillet value events.csv.gz --anew")
     apart: list[Marginal] = []
+    shadow: ValueReport | None = None
     if file is None:
-        found = _of_workers(config, by, since)
+        found, shadow = _of_workers(config, by, since)
     else:
         found, apart = _of_log(
             by, file, mapping, config, overrides or [], asked, at=(from_share or 0.0, batch)
@@ -117,18 +118,23 @@ def value(
         return
     from streams import value_tables
 
-    found = with_multiples(found)
+    found, shadow = with_multiples(found), with_multiples(shadow) if shadow else None
     if metric not in found.all_in:
         raise InputError(value_tables.seen_slates(found), fix="Send impressions, as docs/value.md says.")
     if as_json:
         import msgspec
 
-        print_json(msgspec.to_builtins({"report": found, "anew": apart}))
+        print_json(msgspec.to_builtins({"report": found, "anew": apart, "shadow": shadow}))
         return
     from rich.console import Console
 
     console = Console()
-    console.print(value_tables.values(found, apart, metric))
+    console.print(value_tables.values(found, apart, metric, shadow))
+    if shadow and metric in shadow.all_in:
+        from models.value.agreement import agreement
+
+        tau = agreement(found.values, value_tables.seen_by(shadow), metric)
+        console.print(value_tables.check(tau, shadow))
     console.print(value_tables.summary(found, metric))
     console.print(value_tables.seen_slates(found))
     for beside in (value_tables.weaker(apart, metric, found.k), value_tables.costs(found, metric)):
@@ -191,7 +197,9 @@ def _show_points(
     console.print(value_tables.removals(found))
 
 
-def _of_workers(config: Any, by: str, since: str) -> "ValueReport":
+def _of_workers(config: Any, by: str, since: str) -> "tuple[ValueReport, ValueReport | None]":
+    """Of sources, what shadow learners say as well."""
+    from models.value.games import SHADOWS
     from models.value.report import combined
     from streams.client import Rillet
     from streams.settings import load
@@ -205,7 +213,9 @@ def _of_workers(config: Any, by: str, since: str) -> "ValueReport":
             f"No worker has told a value since {since}.",
             fix="Look further back with --since beginning; values need slates, and shoppers who take what they show.",
         )
-    return found
+    if by != "source":
+        return found, None
+    return found, combined([each for each in told if each.of == SHADOWS.name and each.k == found.k])
 
 
 def _of_log(

@@ -85,7 +85,7 @@ class WorkerProcess:
         }
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", "from streams.cli import main; main()", self.command],
+                [sys.executable, "-c", "from streams.cli import main; main()", *self.command.split()],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

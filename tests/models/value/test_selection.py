@@ -1,6 +1,7 @@
 """What is worth nothing is found once enough was seen, told once, and told when it is over."""
 
 import pytest
+from msgspec.structs import replace
 
 from models.value.selection import Finding, Selection, Told
 from models.value.selection_settings import SelectionSettings
@@ -79,3 +80,8 @@ def test_each_is_told_once_and_again_when_it_harms_or_is_over() -> None:
     other = finding(0.0, player="history")
     assert told.decide([other]) == ([other], [harmful])
     assert told.decide([]) == ([], [other])
+
+
+def test_by_shadow_learners_nothing_is_dropped() -> None:
+    told = [replace(window(n, browse=(-0.01, 0.001)), of="shadow") for n in range(4)]
+    assert after(*told) == []
