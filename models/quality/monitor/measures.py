@@ -89,8 +89,7 @@ LAG: Final = Limits(log(4.0), log(20.0))
 def measures(window: Profile) -> Iterator[Measure]:
     """All that need no reference; those of rates are per window."""
     n, n_accepted = window.n_events, window.n_accepted
-    each = max(n / n_users(window), 1.0) if n_users(window) else 1.0
-    yield Measure("volume", "volume", "", log(n + 0.5), n, VOLUME, of="log_count", each=each)
+    yield Measure("volume", "volume", "", log(n + 0.5), n, VOLUME, of="log_count")
     if n:
         reasons = ", ".join(f"{name} {count}" for name, count in _most(window.rejected | window.invalid))
         yield Measure("rejected", "validity", "", window.n_rejected / n, n, REJECTED, reasons)
@@ -102,7 +101,12 @@ def measures(window: Profile) -> Iterator[Measure]:
     n_unknown = min(sum(window.unknown_fields.values()), n_accepted)
     yield Measure("unknown_fields", "schema", "", n_unknown / n_accepted, n_accepted, UNKNOWN_FIELDS, names)
     yield from _completeness(window)
-    yield from _consistency(window, each)
+    yield from _consistency(window)
+
+
+def events_a_user(window: Profile) -> float:
+    """How many events come together; 1 where users are not known."""
+    return max(window.n_events / n_users(window), 1.0) if n_users(window) else 1.0
 
 
 def n_users(window: Profile) -> float:
@@ -144,7 +148,7 @@ def _completeness(window: Profile) -> Iterator[Measure]:
         )
 
 
-def _consistency(window: Profile, each: float) -> Iterator[Measure]:
+def _consistency(window: Profile) -> Iterator[Measure]:
     shares = (
         ("known_item", "", window.n_item_known, window.n_item_checked, KNOWN),
         ("viewed_before", "", window.n_viewed, window.n_view_checked, VIEWED),
@@ -157,7 +161,7 @@ def _consistency(window: Profile, each: float) -> Iterator[Measure]:
         if n:
             said = f"{n - n_good} of {n} events contradict what is known of their items"
             told = said if check == "agreement" else ""
-            yield Measure(check, "consistency", field, n_good / n, n, limits, told, each=each)
+            yield Measure(check, "consistency", field, n_good / n, n, limits, told)
 
 
 def _most(counts: Mapping[str, int], k: int = 3) -> list[tuple[str, int]]:

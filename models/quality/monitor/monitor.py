@@ -12,7 +12,13 @@ from typing import Final, NamedTuple
 from models.quality.monitor.baseline import Baseline
 from models.quality.monitor.contract import Rule, judged
 from models.quality.monitor.drift import Reference
-from models.quality.monitor.measures import Measure, measures, n_users, partition_measures
+from models.quality.monitor.measures import (
+    Measure,
+    events_a_user,
+    measures,
+    n_users,
+    partition_measures,
+)
 from models.quality.monitor.settings import MonitorSettings
 from models.quality.profile import Profile, merge
 from schemas.checks import Alert, CheckReport, CheckResult, Status
@@ -163,11 +169,11 @@ class _Source:
         return Judged(report, list(self._alerts(report)))
 
     def _measures(self, window: Profile) -> Iterator[Measure]:
-        least = self._settings.min_events
-        for measure in (*measures(window), *partition_measures(self._users_of_late())):
+        least, each = self._settings.min_events, events_a_user(window)
+        of_window = *measures(window), *self._reference.measures(window, least)
+        for measure in (*of_window, *partition_measures(self._users_of_late())):
             if measure.n >= least or measure.dimension == "volume":
-                yield measure
-        yield from self._reference.measures(window, least)
+                yield measure._replace(each=each)
 
     def _users_of_late(self) -> dict[int, float]:
         """By partition, of as few windows as have enough of them for chance alone to leave none silent."""
