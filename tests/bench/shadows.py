@@ -99,11 +99,9 @@ def lost(share: float, folder: Path) -> dict[str, Any]:
         shadows = WorkerProcess(servers, "bench", "shadows", folder, extra, "shadows --since beginning")
         with shadows.start():
             wait_for(lambda: "caught_up" in shadows.tail(), "the first half is learned", PATIENCE_S, shadows)
-            began = time.monotonic()
             replay(servers, second)
             learned(servers, shadows)
             assert shadows.process
-            seconds = time.monotonic() - began - QUIET_S
             memory = psutil.Process(shadows.process.pid).memory_info().rss
             assert shadows.stop() == 0
         whole = combined(told(servers))
@@ -116,7 +114,6 @@ def lost(share: float, folder: Path) -> dict[str, Any]:
             for each in whole.values
             if each.metric == "ndcg" and each.left_out_error
         },
-        "second_half_s": round(seconds, 1),
         "rss_mib": round(memory / 2**20),
     }
 
