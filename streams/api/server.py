@@ -116,7 +116,11 @@ class Api:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._ending.set)
         runner = web.AppRunner(
-            self._application(), access_log=None, keepalive_timeout=KEEPALIVE_S, handler_cancellation=True
+            self._application(),
+            access_log=None,
+            auto_decompress=False,  # it would unpack a bomb to its end, for anybody
+            keepalive_timeout=KEEPALIVE_S,
+            handler_cancellation=True,
         )
         await runner.setup()
         await self._workers.start()
