@@ -49,7 +49,7 @@ def shop(system: System) -> System:
         for item in ("i0", "i1", "i2", "i3"):
             system.send(user, item_id=item)
     system.slate("anna")
-    wait_for(lambda: system.api.get("/v1/leaderboards/*").status == 200, "a leaderboard")
+    wait_for(lambda: len(system.api.get("/v1/leaderboards/*").json.get("items", [])) == 4, "a leaderboard")
     wait_for(lambda: system.api.get("/v1/items/i0/related").json["items"], "related items")
     return system
 
