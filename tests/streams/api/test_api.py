@@ -273,6 +273,10 @@ class TestLists:
         tried = shop.api.post("/v1/dead-letters/replay", asked).json
         assert tried == {"dry_run": True, "sent": {"events.browse": 1}, "exhausted": 0, "homeless": 0}
 
+    def test_a_time_beyond_all_calendars_is_refused(self, shop: System) -> None:
+        assert shop.api.post("/v1/dead-letters/replay", {"since_ms": 10**20}).status == 400
+        assert shop.api.get(f"/v1/alerts?since_ms={10**20}").status == 400
+
     def test_one_replay_goes_on_at_a_time(self, shop: System) -> None:
         with ThreadPoolExecutor(2) as both:
             asked = [
@@ -293,6 +297,10 @@ class TestLists:
         answer = shop.api.ask("DELETE", "/v1/events")
         assert (answer.status, answer.json["fix"]) == (405, "It takes POST.")
         assert answer.headers["Allow"] == "POST"
+
+    def test_a_file_of_the_page_is_not_sent_again_to_who_names_it_among_others(self, shop: System) -> None:
+        known = shop.api.get("/").headers["ETag"]
+        assert shop.api.get("/", If_None_Match=f'"other", W/{known}').status == 304
 
     def test_every_answer_is_guarded(self, shop: System) -> None:
         for path in ("/livez", "/v1/users/anna/slate", "/nix", "/openapi.json"):
