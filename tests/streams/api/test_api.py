@@ -434,6 +434,15 @@ class TestProcess:
         assert shop.api.metrics()['rillet_api_requests_total{route="none",status="400"}'] >= 2
         assert SECRET not in shop.api.log_path.read_text()
 
+    def test_topics_of_another_number_of_partitions_end_it(self, shop: System) -> None:
+        with shop.another_api("parted", RILLET_TOPICS__PARTITIONS="8").start() as api:
+            assert api.process is not None
+            assert api.process.wait(30) == 2
+            assert (
+                "api_stops exit=2: Topics of the embedded broker have 4 partitions"
+                in api.log_path.read_text()
+            )
+
     def test_it_is_refused_to_serve_others_without_tokens(self, shop: System) -> None:
         with shop.another_api("open", RILLET_API__HOST="0.0.0.0").start() as api:
             assert api.process is not None
