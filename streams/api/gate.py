@@ -142,9 +142,7 @@ def told(error: Exception) -> ProblemError:
     if isinstance(error, web.HTTPMethodNotAllowed):
         return NotAllowedError(error.method, ", ".join(sorted(error.allowed_methods)))
     if isinstance(error, web.RequestPayloadError):
-        return BadRequestError(
-            "The body is not as its Content-Encoding or length says.", fix="Send it as it is."
-        )
+        return BadRequestError("The body is not as its length or chunks say.", fix="Send it whole.")
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLargeError("The body exceeds api.max_body_bytes.", fix="Send less at once.")
     if isinstance(error, web.HTTPNotFound):

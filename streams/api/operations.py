@@ -1,5 +1,6 @@
 """What one route is: how it is reached, who may, what it takes and gives. Routing and OpenAPI are made of it."""
 
+import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import UnionType
@@ -21,6 +22,8 @@ Handler = Callable[[web.Request, Query], Awaitable[web.StreamResponse]]
 
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
+GZIP: Final = 16 + zlib.MAX_WBITS
+"""Of zlib: with gzip's header."""
 
 PATH: Final = {
     "user": "id of the user; of an anonymous visitor the id that their events are sent under",
@@ -122,7 +125,27 @@ async def json_body(request: web.Request) -> bytes:
         )
     if (request.content_length or 0) > request.client_max_size:
         raise web.HTTPRequestEntityTooLarge(request.client_max_size)
-    return await request.read()
+    return _unpacked(await request.read(), request.headers.get("Content-Encoding"), request.client_max_size)
+
+
+def _unpacked(body: bytes, encoding: str | None, max_bytes: int) -> bytes:
+    """A body as it was before it was packed."""
+    if encoding is None or encoding.lower() == "identity":
+        return body
+    if encoding.lower() != "gzip":
+        raise NotJsonError(
+            f"The body is packed by {encoding!r}.", fix="Pack it by gzip, or send it as it is."
+        )
+    unpacking = zlib.decompressobj(wbits=GZIP)
+    try:
+        found = unpacking.decompress(body, max_bytes + 1)
+    except zlib.error as error:
+        raise BadRequestError(f"The body is no gzip: {error}", fix="Send it as it is.") from error
+    if len(found) > max_bytes:
+        raise web.HTTPRequestEntityTooLarge(max_bytes)
+    if not unpacking.eof or unpacking.unused_data:
+        raise BadRequestError("The body is not one whole gzip.", fix="Send it as it is.")
+    return found
 
 
 _LISTS: dict[type, frozenset[str]] = {}

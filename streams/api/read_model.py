@@ -300,6 +300,8 @@ class Sweeper:
         self._settings = settings
         self._horizon: dict[str, tuple[int, int]] = {}
         """By topic: the minute before which entries go, and how many of that minute itself."""
+        self._cut: dict[str, tuple[int, int]] = {}
+        """By topic: when its log was cut, and how many records had been read."""
 
     async def run(self) -> None:
         """Sweep for ever, while the topics are followed."""
@@ -341,9 +343,18 @@ class Sweeper:
         return ages.total()
 
     async def cut(self, topic: str, pause_s: float = SWEEP_EVERY_S) -> None:
-        """One round over a log, from its newest record: those beyond ``max_reports`` go, and those that are too old."""
+        """One round over a log, from its newest record: those beyond ``max_reports`` go, and those that are too old.
+
+        Each day, or when a tenth of so many has come: it reads all that is held.
+        """
         settings, before, n = self._settings, None, 0
-        since_ms = time.time_ns() // 1_000_000 - int(settings.history_days * DAY_MS)
+        now_ms = time.time_ns() // 1_000_000
+        n_read = sum(at for (name, _), at in self._store.offsets().items() if name == topic)
+        last_ms, n_before = self._cut.get(topic, (0, 0))
+        if now_ms - last_ms < DAY_MS and n_read - n_before < settings.max_reports // 10:
+            return
+        self._cut[topic] = now_ms, n_read
+        since_ms = now_ms - int(settings.history_days * DAY_MS)
         while found := list(islice(self._store.newest(topic, before), SWEPT)):
             fresh = [each.place for each in found if each.time_ms >= since_ms]
             excess = fresh[max(settings.max_reports - n, 0) :]

@@ -54,9 +54,7 @@ def run(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; the exit code is returned.
 
     Raises:
-        SettingsError: the address is taken, or open to others without tokens; the folder is another's; the topics
-            have another number of partitions.
-        BrokerError: it refuses.
+        SettingsError: the address is taken, or open to others without tokens; the folder is another's.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for handler in logging.getLogger().handlers:
@@ -116,7 +114,11 @@ class Api:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._ending.set)
         runner = web.AppRunner(
-            self._application(), access_log=None, keepalive_timeout=KEEPALIVE_S, handler_cancellation=True
+            self._application(),
+            access_log=None,
+            auto_decompress=False,  # it would unpack a bomb to its end, for anybody
+            keepalive_timeout=KEEPALIVE_S,
+            handler_cancellation=True,
         )
         await runner.setup()
         await self._workers.start()
@@ -136,9 +138,7 @@ class Api:
         await self._workers.stop()
         await asyncio.to_thread(self._read_model.stop)
         await asyncio.to_thread(self._post.close)
-        if isinstance(self._failure, SettingsError | BrokerError):
-            raise self._failure
-        return EX_SOFTWARE if self._failure else 0
+        return _exit_code(self._failure) if self._failure else 0
 
     async def _follow(self) -> None:
         """Follow once the broker answers, and keep what is held within its bounds."""
@@ -163,10 +163,15 @@ class Api:
 
     def _crash(self, error: BaseException) -> None:
         message = str(error) if isinstance(error, RilletError) else f"{type(error).__name__}: {error}"
-        log.critical("api_stops exit=%d: %s", EX_SOFTWARE, message)
+        log.critical("api_stops exit=%d: %s", _exit_code(error), message)
         self._failure = error
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._ending.set)
+
+
+def _exit_code(error: BaseException) -> int:
+    """What no other start mends is told apart."""
+    return error.exit_code if isinstance(error, SettingsError | BrokerError) else EX_SOFTWARE
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Final
 
 from aiohttp import web
@@ -102,7 +102,7 @@ class Streams:
             return
         for name in sorted(names & CHANNELS.keys()):
             if (topic := CHANNELS[name]) in LOGS:
-                newest = (each for each in self._store.newest(topic) if each.time_ms >= since_ms)
+                newest = takewhile(lambda each: each.time_ms >= since_ms, self._store.newest(topic))
                 for each in reversed(list(islice(newest, MAX_RESUMED))):
                     yield as_message(name, _record(topic, each), each.body)
 

@@ -1,12 +1,18 @@
 """Who is let in, and how often."""
 
+import asyncio
 from hashlib import sha256
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.api import NoQuery
+from streams.api.gate import Gate
 from streams.api.limits import MAX_CALLERS, Buckets
+from streams.api.operations import Operation
 from streams.api.problems import ForbiddenError, MisdirectedError, UnauthorizedError
 from streams.api.settings import ApiSettings
 from streams.api.tokens import Tokens
@@ -76,6 +82,40 @@ class TestTokens:
         with pytest.raises(SettingsError) as caught:
             tokens(text)
         assert SECRET not in str(caught.value)
+
+
+class TestSlow:
+    @pytest.mark.parametrize(("waits", "expected"), [(True, [200, 429]), (False, [200, 200])])
+    def test_so_many_wait_at_once_where_the_query_makes_them(self, waits: bool, expected: list[int]) -> None:
+        assert sorted(asyncio.run(ask_twice(waits))) == expected
+
+
+async def ask_twice(waits: bool) -> list[int]:
+    both = asyncio.Event()
+
+    async def handler(_: web.Request, __: NoQuery) -> web.StreamResponse:
+        await both.wait()
+        return web.Response()
+
+    operation = Operation(
+        method="GET",
+        path="/",
+        name="test",
+        tag="test",
+        summary="",
+        handler=handler,
+        scope="read",
+        gives=None,
+        slow_for=lambda _: waits,
+    )
+    handle = Gate(ApiSettings(max_slow=1), Tokens({})).wrap(operation)
+    asked = [
+        asyncio.ensure_future(handle(make_mocked_request("GET", "/", headers={"Host": "localhost"})))
+        for _ in range(2)
+    ]
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(both.set)
+    return [(await each).status for each in asked]
 
 
 class TestBuckets:

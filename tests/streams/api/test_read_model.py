@@ -179,6 +179,16 @@ def test_a_flood_of_dead_letters_is_cut_in_one_round(store: Store) -> None:
     assert left == [(1, offset) for offset in range(999, 899, -1)]
 
 
+def test_a_log_is_read_again_to_be_cut_once_a_tenth_has_come(store: Store) -> None:
+    reads, sweeper = model(store), Sweeper(store, ApiSettings(max_reports=100))
+    held = []
+    for offsets in (range(100), range(100, 109), range(109, 110)):
+        reads.apply([record(topics.ALERTS, offset, b"s", b"{}") for offset in offsets])
+        asyncio.run(sweeper.cut(topics.ALERTS, pause_s=0.0))
+        held.append(len(list(store.newest(topics.ALERTS))))
+    assert held == [100, 109, 100]
+
+
 def test_logs_are_cut_by_age_and_number(store: Store) -> None:
     reads = model(store)
     reads.apply([record(topics.ALERTS, 0, b"s", b"{}", timestamp=NOW_MS - 2 * DAY_MS)])

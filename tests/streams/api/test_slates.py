@@ -1,10 +1,16 @@
-"""What goes with the items given comes first, and nothing is lost or doubled."""
+"""What goes with the items given comes first, nothing is lost or doubled, and what changed has another version."""
+
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas import topics
+from schemas.api import SlateQuery
 from schemas.outputs import RankedItem, ReasonCode, SlateItem
-from streams.api.slates import fused
+from streams.api.slates import Slates, fused
+from streams.api.store import Held, Store
+from streams.api.workers import Workers
 
 IDS = st.sampled_from("abcdefgh")
 LISTS = st.dictionaries(IDS, st.lists(IDS, unique=True, max_size=6), max_size=3)
@@ -16,6 +22,19 @@ def related(*ids: str) -> list[RankedItem]:
 
 def slate(*ids: str) -> list[SlateItem]:
     return [SlateItem(each, 1.0, [ReasonCode("content", 1.0)]) for each in ids]
+
+
+def test_a_slate_cut_by_category_has_another_version_when_the_catalogue_changes(tmp_path: Path) -> None:
+    store, query = Store(tmp_path), SlateQuery(category=["hats"])
+    held = Held(1, b"events.browse-0-1", b'{"items":[{"item_id":"i"}]}')
+    slates, cut = Slates(store, Workers([], 4)), []
+    for category in (b"shoes", b"hats", b"hats"):
+        body = b'{"item_id":"i","category":"%b"}' % category
+        store.changes().put(topics.ITEMS, b"i", Held(1, b"", body)).write()
+        cut.append(slates._cut(held, query))
+    store.close()
+    assert [each.body for each in cut[:2]] == [b'{"items":[]}', b'{"items":[{"item_id":"i"}]}']
+    assert cut[0].id != cut[1].id == cut[2].id
 
 
 def test_items_of_several_lists_and_the_slate_rise() -> None:
