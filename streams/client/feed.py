@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Generic, Self, TypeVar
 
 from streams.client.reader import Reader, Record
+from streams.errors import BrokerError
 
 T = TypeVar("T")
 
@@ -16,12 +18,14 @@ class Feed(Generic[T]):
     """Values as they come, for one thread or task; ``records`` has keys, times and removed keys as well.
 
     The value before counts as taken when the next one is asked for. An ``anext`` that was cancelled loses nothing.
+    An error ends it; whoever mended the cause asks for another feed. Asynchronous ones wait in a thread of their own.
     Closed by ``with``, ``async with``, ``close`` or ``aclose``, or together with its ``Rillet``.
     """
 
     def __init__(self, reader: Reader[T]) -> None:
         self._reader = reader
         self._pending: asyncio.Future[Record[T] | None] | None = None
+        self._thread = ThreadPoolExecutor(1, f"read {reader.output.topic}")
 
     @property
     def n_repeats(self) -> int:
@@ -75,7 +79,7 @@ class Feed(Generic[T]):
         return None
 
     async def _arecord(self) -> Record[T] | None:
-        while not self._reader.ended:
+        while self._pending is not None or not self._reader.ended:
             record = await self._next()
             if record is not None:
                 return record
@@ -87,8 +91,13 @@ class Feed(Generic[T]):
         if self._pending is None:
             if self._reader.has_fetched:
                 return self._reader.next(0)
-            self._pending = asyncio.get_running_loop().run_in_executor(None, self._reader.next, LOOK_S)
-        record = await asyncio.shield(self._pending)
+            loop = asyncio.get_running_loop()
+            self._pending = loop.run_in_executor(self._thread, self._reader.next, LOOK_S)
+        try:
+            record = await asyncio.shield(self._pending)
+        except BrokerError:
+            self._pending = None
+            raise
         self._pending = None
         return record
 
@@ -98,9 +107,8 @@ class Feed(Generic[T]):
 
     async def aclose(self) -> None:
         """As ``close``, without holding up the event loop."""
-        if self._pending is not None:
-            await asyncio.wait([self._pending])
-        await asyncio.to_thread(self._reader.close)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._reader.close)
+        self._pending = None
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Final, Generic, Self, TypeVar
@@ -24,7 +25,7 @@ class ReadModel(Generic[T]):
     def __init__(self, reader: Reader[T], max_entries: int = MAX_ENTRIES) -> None:
         self._reader = reader
         self._max_entries = max_entries
-        self._values: dict[bytes, T] = {}
+        self._values: OrderedDict[bytes, T] = OrderedDict()
         self._caught_up: Future[None] = Future()
         self._failure: BaseException | None = None
         self._stopping = threading.Event()
@@ -70,7 +71,7 @@ class ReadModel(Generic[T]):
 
     def _check(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)  # that of the time before would grow with every question
 
     def _run(self) -> None:
         try:
@@ -94,10 +95,11 @@ class ReadModel(Generic[T]):
 
     def _apply(self, record: Record[T]) -> None:
         key = record.key or b""
-        self._values.pop(key, None)
         if record.value is None:
+            self._values.pop(key, None)
             return
-        self._values[key] = record.value
+        self._values[key] = record.value  # never missing in between: others read meanwhile
+        self._values.move_to_end(key)
         if len(self._values) > self._max_entries:
             del self._values[next(iter(self._values))]
             self.n_dropped += 1

@@ -19,7 +19,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from streams.broker import ping
 from streams.client.outputs import Output, UnreadableError
 from streams.client.repeats import WINDOW, Repeats
-from streams.errors import BrokerRefusedError
+from streams.errors import BrokerError, BrokerRefusedError, InputError
 from streams.follow import FINAL_ERRORS, FollowedRecord
 from streams.partitioner import partition_of
 from streams.patience import edges, patiently
@@ -77,7 +77,7 @@ class Reading:
 
 @dataclass
 class Reader(Generic[T]):
-    """Opened by the first ``next``; ``close`` commits what was taken."""
+    """Opened by the first ``next``; ``close`` commits what was taken. An error closes it as well."""
 
     output: Output[T]
     reading: Reading
@@ -91,6 +91,11 @@ class Reader(Generic[T]):
     _closed: bool = False
 
     def __post_init__(self) -> None:
+        since = self.reading.since
+        if not isinstance(since, datetime) and since not in ("beginning", "end"):
+            raise InputError(
+                f"since={since!r} is no place to begin.", fix='Give "beginning", "end" or a datetime.'
+            )
         self._repeats = Repeats(self.reading.window)
 
     def next(self, timeout_s: float) -> Record[T] | None:
@@ -101,7 +106,7 @@ class Reader(Generic[T]):
             self._take(self._last)
             self._last = None
         if not (self._fetched or self.ended):
-            self._fetch(timeout_s)
+            self._fetch_or_close(timeout_s)
         while self._fetched:
             message = self._fetched.popleft()
             record = self._wanted(message)
@@ -151,6 +156,14 @@ class Reader(Generic[T]):
             return None
         return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, key, value)
 
+    def _fetch_or_close(self, timeout_s: float) -> None:
+        """A consumer that was refused half-way would wait for ever, or pass over what it had fetched."""
+        try:
+            self._fetch(timeout_s)
+        except BrokerError:
+            self.close()
+            raise
+
     def _fetch(self, timeout_s: float) -> None:
         """What is there, or the first to come: ``consume`` alone would wait for a full batch."""
         consumer = self._consumer or self._open()
@@ -168,7 +181,7 @@ class Reader(Generic[T]):
             return True
         if error.code() == KafkaError._PARTITION_EOF:
             self._passed(partition, message.offset())
-        elif error.code() in FINAL_ERRORS or error.fatal():
+        elif error.code() in (*FINAL_ERRORS, KafkaError.GROUP_AUTHORIZATION_FAILED) or error.fatal():
             raise self._refused(error)
         else:
             log.warning("client_error topic=%s: %s", self.output.topic, error)

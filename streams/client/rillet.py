@@ -33,10 +33,11 @@ class Rillet:
 
     Leaving ``with`` or ``async with`` closes every feed that is still open.
 
-    Raises, when something is asked for:
-        BrokerUnreachableError: no Kafka answered.
-        BrokerRefusedError: the topic is missing, or reading it is not granted.
+    Raises:
         SettingsError: the settings are refused.
+        InputError: there is no such topic or place to begin.
+        BrokerUnreachableError: at the first record: no Kafka answered.
+        BrokerRefusedError: the topic is missing, or reading it or the group is not granted.
     """
 
     def __init__(

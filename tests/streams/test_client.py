@@ -1,8 +1,10 @@
 """The client: what was published arrives, once where it can, again where it must."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from models.ingest.dead_letter import DeadLetter, bury
 from models.ingest.record import Rejected
@@ -18,9 +28,11 @@ from schemas.outputs import RankedItem, Related, Slate, SlateItem, Trending
 from schemas.rejections import Reason, Rejection
 from streams import broker
 from streams.client import Rillet
-from streams.client.outputs import OUTPUTS
+from streams.client.outputs import OUTPUTS, SLATES
+from streams.client.read_model import ReadModel
+from streams.client.reader import Reader, Reading, Record
 from streams.client.repeats import Repeats
-from streams.errors import BrokerRefusedError, BrokerUnreachableError, InputError
+from streams.errors import BrokerMissingError, BrokerRefusedError, BrokerUnreachableError, InputError
 from streams.follow import FollowedRecord
 from streams.kafka_admin import ensure
 from streams.partitioner import partition_of
@@ -101,6 +113,20 @@ def real(kafka: broker.KafkaBroker, unique: Unique) -> Shop:
     """On the real broker that all tests share."""
     ensure(load(environ={"RILLET_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}))
     return Shop(kafka.bootstrap_servers, unique)
+
+
+@pytest.fixture
+def secured() -> Iterator[broker.KafkaBroker]:
+    """A real broker that looks at rights, and lets all do what no rule forbids."""
+    rules = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    try:
+        with broker.kafka(properties=rules) as started:
+            yield started
+    except BrokerMissingError as missing:
+        pytest.skip(str(missing))
 
 
 def test_slates_come_as_they_were_published(shop: Shop) -> None:
@@ -257,6 +283,27 @@ def test_a_read_model_works_without_an_event_loop(shop: Shop) -> None:
         assert list(model) == [topics.OVERALL]
 
 
+def test_a_key_is_there_while_its_value_is_replaced() -> None:
+    model: ReadModel[Any] = ReadModel(Reader(SLATES, Reading(conf={})))
+    record: Record[Any] = Record(topics.SLATES, 0, 0, 0, b"u", "its slate")
+    model._apply(record)
+    missed = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            if model.get("u") is None:
+                missed.append("u")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(200_000):
+        model._apply(record)
+    done.set()
+    asking.join()
+    assert missed == []
+
+
 def test_a_read_model_is_bounded(shop: Shop) -> None:
     one, two, three = [str(n) for n in range(100) if partition_of(b"%d" % n, 4) == 0][:3]
     for category in (one, two, one, three):
@@ -308,8 +355,80 @@ def test_a_missing_topic_is_named_with_the_way_out(own_kafka: broker.KafkaBroker
         pytest.raises(BrokerRefusedError, match="rillet topics create"),
     ):
         model.wait_until_caught_up(30)
-    with pytest.raises(BrokerRefusedError):
+    assert len({traces(model) for _ in range(5)}) == 1  # asking again and again takes no memory
+
+
+def traces(model: ReadModel[Slate]) -> int:
+    """How many calls the error of a question tells of."""
+    with pytest.raises(BrokerRefusedError) as refused:
         model.get("u")
+    return len(refused.traceback)
+
+
+def test_an_error_ends_a_feed(embedded: str) -> None:
+    with Rillet(embedded) as rillet:
+        feed = rillet.slates()
+        with pytest.raises(BrokerRefusedError):
+            next(feed)
+        ensure(load(environ={"RILLET_BOOTSTRAP_SERVERS": embedded}))
+        assert feed.closed
+        assert list(feed) == []  # and does not wait for ever
+        assert list(rillet.slates(follow=False)) == []
+
+
+def test_an_error_that_came_while_nobody_waited_is_told_to_the_next_who_does(embedded: str) -> None:
+    async def main() -> None:
+        async with Rillet(embedded) as rillet:
+            feed = rillet.slates()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(feed), 0.001)
+            with pytest.raises(BrokerRefusedError):
+                await anext(feed)
+            assert [each async for each in feed] == []
+
+    asyncio.run(main())
+
+
+def test_waiting_feeds_leave_the_threads_of_the_event_loop_to_others(shop: Shop) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        async with Rillet(shop.address) as rillet:
+            feed = rillet.slates()
+            waiting = asyncio.create_task(anext(feed))
+            await asyncio.sleep(0)  # it waits in a thread now
+            began_s = time.monotonic()
+            await asyncio.to_thread(lambda: None)
+            assert time.monotonic() - began_s < 0.2
+            waiting.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_place_to_begin_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'earliest'(.|\n)*\"beginning\""):
+        Rillet("127.0.0.1:1").slates(since="earliest")  # type: ignore[arg-type]
+
+
+def test_a_group_that_may_not_be_read_is_named_with_the_way_out(secured: broker.KafkaBroker) -> None:
+    address = secured.bootstrap_servers
+    ensure(load(environ={"RILLET_BOOTSTRAP_SERVERS": address}))
+    refused = AclBinding(
+        ResourceType.GROUP,
+        "closed",
+        ResourcePatternType.LITERAL,
+        "User:*",
+        "*",
+        AclOperation.READ,
+        AclPermissionType.DENY,
+    )
+    admin = AdminClient({"bootstrap.servers": address})
+    admin.create_acls([refused])[refused].result()
+    with (
+        Rillet(address, group="closed") as rillet,
+        pytest.raises(BrokerRefusedError, match="Read on the group closed"),
+    ):
+        next(rillet.slates())
 
 
 def test_a_broker_that_is_away_is_named_with_the_way_out() -> None:

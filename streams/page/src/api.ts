@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import type { ProblemDetails } from "./types";
 
 const KEY = "rillet.token";
+const TIMEOUT_MS = 20_000;
 
 export const token = signal(sessionStorage.getItem(KEY) ?? "");
 /** What the API said when it refused the token, or the lack of one. */
@@ -30,7 +31,9 @@ export function useToken(value: string): void {
 }
 
 export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
-  return (await (await request(path + search(query), signal ? { signal } : {})).json()) as T;
+  const late = AbortSignal.timeout(TIMEOUT_MS);
+  const how = { signal: signal ? AbortSignal.any([signal, late]) : late };
+  return (await (await request(path + search(query), how)).json()) as T;
 }
 
 export async function post<T>(path: string, body: unknown): Promise<T> {

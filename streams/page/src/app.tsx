@@ -23,9 +23,9 @@ const SHOWN: Record<View, () => preact.JSX.Element> = {
 };
 
 export function App() {
-  const { view } = route.value;
+  const { view, path } = route.value;
   const [asking, ask] = useState(false);
-  const heading = useFocusOnChange(view);
+  const heading = useFocusOnChange(view, path.join("/"));
   const Shown = SHOWN[view];
   return (
     <>
@@ -91,14 +91,16 @@ function Controls({ onToken }: { onToken: () => void }) {
   );
 }
 
-/** A change of view is told to who cannot see it: its heading takes the focus. Not at the first. */
-function useFocusOnChange(view: View) {
+/** A change of view is told to who cannot see it: its heading takes the focus. Not at the first. It takes it as well where
+ * the link that was followed is gone with what was there. */
+function useFocusOnChange(view: View, path: string) {
   const heading = useRef<HTMLHeadingElement>(null);
-  const first = useRef(true);
+  const before = useRef<View | null>(null);
   useEffect(() => {
     document.title = `${VIEWS[view]} · Rillet`;
-    if (!first.current) heading.current?.focus();
-    first.current = false;
-  }, [view]);
+    const lost = before.current !== view || document.activeElement === document.body;
+    if (before.current !== null && lost) heading.current?.focus();
+    before.current = view;
+  }, [view, path]);
   return heading;
 }

@@ -1,8 +1,9 @@
 /** Hooks that ask the API: once, again and again, or for reports that then go on by the stream. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, Problem, type Query, search } from "./api";
-import { type Channel, type Live, paused, refreshed, subscribe } from "./live";
+import { type Channel, type Live, nowMs, paused, refreshed, subscribe } from "./live";
+import { type Report, together } from "./reports";
 import type { Page } from "./types";
 
 export interface Asked<T> {
@@ -21,13 +22,9 @@ export function useList<T>(path: string, query: Query = {}, everyMs = 0): Asked<
   return useTask<T[]>(path + search(query), (stop) => collect<T>(path, query, stop), everyMs);
 }
 
-export interface Report<T> {
-  key: string;
-  time_ms: number;
-  value: T;
-}
+export type { Report } from "./reports";
 
-/** Reports since a time, oldest first, and those that come while they are shown. */
+/** Reports of a window that ends now, oldest first, and those that come while they are shown. */
 export function useReports<T>(channel: Channel, path: string, windowMs: number): Asked<Report<T>[]> {
   const [fresh, setFresh] = useState<Report<T>[]>([]);
   const asked = useTask<Report<T>[]>(`${path} ${windowMs}`, async (stop) => {
@@ -38,9 +35,9 @@ export function useReports<T>(channel: Channel, path: string, windowMs: number):
     () => subscribe<T>(channel, (records) => setFresh((before) => [...before, ...told(records)].slice(-MAX))),
     [channel],
   );
-  if (asked.value === null) return asked;
-  const newestMs = asked.value.at(-1)?.time_ms ?? 0;
-  return { ...asked, value: [...asked.value, ...fresh.filter((each) => each.time_ms > newestMs)] };
+  const all = useMemo(() => asked.value && together(asked.value, fresh), [asked.value, fresh]);
+  const fromMs = nowMs.value - windowMs;
+  return { ...asked, value: all && all.filter((each) => each.time_ms >= fromMs) };
 }
 
 function told<T>(records: Live<T>[]): Report<T>[] {
@@ -63,7 +60,7 @@ async function collect<T>(path: string, query: Query, stop: AbortSignal): Promis
 
 /** Done anew when `key` changes, after a reconnection or a pause, and by time. */
 function useTask<T>(key: string, task: (stop: AbortSignal) => Promise<T>, everyMs = 0): Asked<T> {
-  const [state, setState] = useState<Asked<T>>({ value: null, problem: null });
+  const [state, setState] = useState<Asked<T> & { of: string }>({ value: null, problem: null, of: key });
   const current = useRef(task);
   current.current = task;
   const round = refreshed.value;
@@ -71,9 +68,11 @@ function useTask<T>(key: string, task: (stop: AbortSignal) => Promise<T>, everyM
     const stop = new AbortController();
     const run = () =>
       current.current(stop.signal).then(
-        (value) => setState({ value, problem: null }),
+        (value) => setState({ value, problem: null, of: key }),
         (error: unknown) => {
-          if (!stop.signal.aborted) setState((before) => ({ ...before, problem: problemOf(error) }));
+          if (stop.signal.aborted) return;
+          const known = (before: Asked<T> & { of: string }) => (before.of === key ? before.value : null);
+          setState((before) => ({ value: known(before), problem: problemOf(error), of: key }));
         },
       );
     void run();

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get } from "./api";
 import { paused } from "./live";
-import { buckets, byLabel, quantile, rate, total } from "./samples";
+import { buckets, byLabel, ofBoth, quantile, rate, total } from "./samples";
 import type { Figures, Sample } from "./types";
 
 const EVERY_MS = 2000;
@@ -55,18 +55,18 @@ export function ofWorkers(told: Figures): Sample[] {
 }
 
 export function reading(now: Figures, before: readonly Figures[]): Reading {
-  const [samples, then] = [ofWorkers(now), ofWorkers(before[0] ?? now)];
+  const [samples, then] = ofBoth(now, before[0] ?? now);
   const elapsedS = (now.time_ms - (before[0] ?? now).time_ms) / 1000;
   const name = "rillet_slate_latency_seconds_bucket";
   const grown = (metric: string, labels: Record<string, string>) =>
     rate(total(then, metric, labels), total(samples, metric, labels), elapsedS);
   const [after, earlier] = [buckets(samples, name), buckets(then, name)];
-  const topics = [...byLabel(samples, "rillet_records_total", "topic").keys()];
+  const topics = [...byLabel(ofWorkers(now), "rillet_records_total", "topic").keys()];
   return {
     time_ms: now.time_ms,
     p50_s: quantile(0.5, after, earlier),
     p99_s: quantile(0.99, after, earlier),
-    lag: total(samples, "rillet_lag_records"),
+    lag: total(ofWorkers(now), "rillet_lag_records"),
     records: new Map(topics.map((topic) => [topic, grown("rillet_records_total", { topic }) ?? 0])),
     slates_per_s: grown("rillet_slates_total", { kind: "user" }),
   };

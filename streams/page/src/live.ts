@@ -2,6 +2,7 @@
 
 import { effect, signal } from "@preact/signals";
 import { denied, search, token } from "./api";
+import { appended, type Rates } from "./rates";
 import type { Message } from "./sse";
 import { EventStream } from "./stream";
 
@@ -30,22 +31,15 @@ export interface Live<T = unknown> {
   value: T | null;
 }
 
-/** How many records there were in a second, by channel. */
-export interface Rates {
-  time_ms: number;
-  interval_s: number;
-  seen: Partial<Record<Channel, number>>;
-  sent: Partial<Record<Channel, number>>;
-}
-
 const MAX_PER_S = 30;
-const MAX_RATES = 3600;
 
 export const nowMs = signal(Date.now());
 export const paused = signal(false);
-/** Time of the newest record of any topic, by its own timestamp. */
+/** When the newest record of any topic came, by the clock that it is held against. */
 export const newestMs = signal(0);
 export const rates = signal<Rates[]>([]);
+/** Whether seconds may have been told that were not heard: the stream was cut off, or paused. */
+let missed = false;
 
 type Take = (records: Live[]) => void;
 const takers = new Map<Channel, Set<Take>>();
@@ -67,11 +61,14 @@ export function subscribe<T>(channel: Channel, take: (records: Live<T>[]) => voi
 export function start(): void {
   effect(() => {
     token.value;
+    if (denied.value) return; // begins again with the next token, though it be the same
     stream.stop();
     stream.start();
   });
   effect(() => {
-    if (stream.opened.value > 0 && !paused.value) refreshed.value = refreshed.peek() + 1;
+    if (stream.opened.value === 0 || paused.value) return;
+    refreshed.value = refreshed.peek() + 1;
+    missed = true;
   });
   effect(() => {
     if (stream.status.value === "live") denied.value = null;
@@ -84,33 +81,21 @@ export function start(): void {
 function dispatch(messages: Message[]): void {
   const byChannel = new Map<Channel, Live[]>();
   for (const { event, data } of messages) {
-    if (event === "rates") addRates(JSON.parse(data) as Rates);
-    else
+    if (event === "rates") {
+      rates.value = appended(rates.value, JSON.parse(data) as Rates, missed);
+      missed = false;
+    } else
       byChannel.set(event as Channel, [
         ...(byChannel.get(event as Channel) ?? []),
         record(event as Channel, data),
       ]);
   }
   for (const [channel, records] of byChannel) {
-    newestMs.value = Math.max(newestMs.value, ...records.map((each) => each.time_ms));
+    newestMs.value = Date.now();
     for (const take of takers.get(channel) ?? []) take(records);
   }
 }
 
 function record(channel: Channel, data: string): Live {
   return { channel, ...(JSON.parse(data) as Omit<Live, "channel">) };
-}
-
-/** Seconds in which nothing came are not told: they are filled in, so that curves fall to 0. */
-function addRates(told: Rates): void {
-  const last = rates.value.at(-1);
-  const silent = last !== undefined && told.time_ms - last.time_ms > 2500;
-  const quiet = { interval_s: 1, seen: {}, sent: {} };
-  const gap = silent
-    ? [
-        { ...quiet, time_ms: last.time_ms + 1000 },
-        { ...quiet, time_ms: told.time_ms - 1000 },
-      ]
-    : [];
-  rates.value = [...rates.value, ...gap, told].slice(-MAX_RATES);
 }

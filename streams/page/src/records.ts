@@ -5,15 +5,25 @@ import type { Slate } from "./types";
 
 export const TOPICS = ["events.browse", "events.search", "events.purchase", "events.feedback"] as const;
 
-/** The fields of all events that are shown; each kind has some. */
+/** The fields of all events that are shown; each kind has some. They come as the shop sent them, refused ones too. */
 export interface AnyEvent {
   user_id: string;
   time_ms: number;
   kind?: string;
   item_id?: string;
-  item_ids?: string[];
+  item_ids?: unknown;
   query?: string;
-  lines?: { item_id: string }[];
+  lines?: unknown;
+}
+
+/** What an event is about, as far as it says so. */
+export function itemsOf({ item_id, item_ids, lines }: AnyEvent): string[] {
+  const listed = Array.isArray(item_ids)
+    ? item_ids
+    : Array.isArray(lines)
+      ? lines.map((line) => line?.item_id)
+      : [];
+  return [item_id, ...(item_id ? [] : listed)].filter((each) => typeof each === "string");
 }
 
 export function kindOf(record: Live): string {

@@ -30,14 +30,14 @@ addEventListener("hashchange", () => {
 export const route = computed<Route>(() => parse(hash.value));
 export const windowName = computed<WindowName>(() => {
   const asked = route.value.query.window ?? WINDOW;
-  return asked in WINDOWS ? (asked as WindowName) : WINDOW;
+  return Object.hasOwn(WINDOWS, asked) ? (asked as WindowName) : WINDOW;
 });
 export const windowMs = computed(() => WINDOWS[windowName.value] * 60_000);
 
 export function parse(text: string): Route {
   const [path = "", query = ""] = text.replace(/^#\/?/, "").split("?");
   const [view = "", ...rest] = path.split("/").map(decoded);
-  const known = view in VIEWS ? (view as View) : "now";
+  const known = Object.hasOwn(VIEWS, view) ? (view as View) : "now";
   return { view: known, path: rest, query: Object.fromEntries(new URLSearchParams(query)) };
 }
 

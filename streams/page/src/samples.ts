@@ -1,6 +1,6 @@
 /** Reads samples of Prometheus: sums, rates and quantiles. Nothing is kept. */
 
-import type { Sample } from "./types";
+import type { Figures, Sample } from "./types";
 
 export type Labels = Record<string, string>;
 
@@ -31,6 +31,16 @@ export function rate(before: number | null, after: number | null, elapsedS: numb
   return before === null || after === null || after < before || elapsedS <= 0
     ? null
     : (after - before) / elapsedS;
+}
+
+/** Samples now and then, of the workers that answered both times: one that is back did not do all it ever did just now. */
+export function ofBoth(now: Figures, then: Figures): [Sample[], Sample[]] {
+  const answered = ({ workers }: Figures) =>
+    new Map(workers.filter((each) => each.samples.length).map((each) => [each.address, each.samples]));
+  const [after, before] = [answered(now), answered(then)];
+  const both = [...after.keys()].filter((address) => before.has(address));
+  const from = (samples: Map<string, Sample[]>) => both.flatMap((address) => samples.get(address) ?? []);
+  return [from(after), from(before)];
 }
 
 /** Cumulative counts by upper bound, summed over all that have the name. */

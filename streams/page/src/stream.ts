@@ -7,9 +7,10 @@ import { type Message, SseParser } from "./sse";
 export type Status = "connecting" | "live" | "broken" | "denied";
 const LONGEST_RETRY_MS = 15_000;
 const SILENT_MS = 40_000;
-/** Messages kept between two frames; a tab in the background has few frames. */
+/** Messages kept between two frames. */
 const MAX_QUEUED = 1000;
 
+/** Closed while the tab is in the background: a browser has six connections to an address, for all its tabs together. */
 export class EventStream {
   readonly status = signal<Status>("connecting");
   readonly retryAtMs = signal(0);
@@ -35,7 +36,7 @@ export class EventStream {
   }
 
   private async run(stop: AbortSignal): Promise<void> {
-    while (!stop.aborted) {
+    for (await seen(stop); !stop.aborted; await seen(stop)) {
       const parser = new SseParser();
       const refused = await this.read(parser, stop).catch((error: unknown) => error);
       if (stop.aborted) return;
@@ -43,13 +44,16 @@ export class EventStream {
         this.status.value = "denied";
         return;
       }
-      await this.wait(parser.retryMs, stop);
+      if (document.hidden) this.status.value = "connecting";
+      else await this.wait(parser.retryMs, stop);
     }
   }
 
   private async read(parser: SseParser, stop: AbortSignal): Promise<void> {
     const silence = new AbortController();
     let watch = setTimeout(() => silence.abort(), SILENT_MS);
+    const leave = () => document.hidden && silence.abort();
+    document.addEventListener("visibilitychange", leave, { signal: AbortSignal.any([stop, silence.signal]) });
     const answer = await request(this.path, { signal: AbortSignal.any([stop, silence.signal]) });
     this.status.value = "live";
     this.opened.value++;
@@ -69,7 +73,7 @@ export class EventStream {
     if (this.queue.length > MAX_QUEUED) this.queue.splice(0, this.queue.length - MAX_QUEUED);
     if (this.scheduled || this.queue.length === 0) return;
     this.scheduled = true;
-    document.hidden ? setTimeout(this.flush, 250) : requestAnimationFrame(this.flush);
+    requestAnimationFrame(this.flush);
   }
 
   private readonly flush = (): void => {
@@ -88,4 +92,19 @@ export class EventStream {
       stop.addEventListener("abort", () => resolve());
     });
   }
+}
+
+/** Resolves when the tab is seen, or it is over. */
+function seen(stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden && !stop.aborted) return;
+      document.removeEventListener("visibilitychange", look);
+      stop.removeEventListener("abort", look);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look);
+    stop.addEventListener("abort", look);
+    look();
+  });
 }

@@ -7,6 +7,7 @@ import type { Item, Page } from "./types";
 const MAX_HELD = 5000;
 const MAX_ASKED = 100;
 const WAIT_MS = 30;
+const FORGET_MS = 30_000;
 
 /** By id; null while unknown, or where the catalogue has none. */
 const held = signal(new Map<string, Item | null>());
@@ -14,6 +15,12 @@ const held = signal(new Map<string, Item | null>());
 const pending = new Set<string>();
 let wanted: string[] = [];
 let timer = 0;
+
+/** What the catalogue did not have it may have by now. */
+setInterval(() => {
+  const known = [...held.value].filter(([, item]) => item !== null);
+  if (known.length < held.value.size) held.value = new Map(known);
+}, FORGET_MS);
 
 export function itemOf(id: string): Item | null {
   const found = held.value.get(id);

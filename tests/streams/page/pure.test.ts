@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, count, seconds, words } from "../../../streams/page/src/format";
 import { curves, figuresIn, happenings, mean, points } from "../../../streams/page/src/prequential";
-import { buckets, quantile, rate, total } from "../../../streams/page/src/samples";
+import { appended } from "../../../streams/page/src/rates";
+import { itemsOf } from "../../../streams/page/src/records";
+import { together } from "../../../streams/page/src/reports";
+import { buckets, ofBoth, quantile, rate, total } from "../../../streams/page/src/samples";
 import { SseParser } from "../../../streams/page/src/sse";
 
 test("messages cut anywhere are put together, and comments are nothing", () => {
@@ -77,4 +80,38 @@ test("figures are short and carry their unit", () => {
   assert.equal(bytes(1536), "1.5 KiB");
   assert.equal(count(28_088), "28.1K");
   assert.equal(words("session_knn"), "session kNN");
+});
+
+const told = (time_ms: number, n: number) => ({ key: "k", time_ms, value: { n } });
+
+test("a report that came while the list was asked for is there once, whatever the clock of its worker says", () => {
+  const asked = [told(10, 1), told(20, 2)];
+  const fresh = [told(20, 2), told(20, 3), told(15, 4)];
+  assert.deepEqual(
+    together(asked, fresh).map((each) => each.value.n),
+    [1, 2, 3, 4],
+  );
+});
+
+test("what a worker did before it did not answer is not counted when it does again", () => {
+  const worker = (address: string, value: number) => ({ address, samples: [{ name: "n_total", labels: {}, value }] });
+  const silent = { address: "b", samples: [] };
+  const figures = (...workers: (typeof silent | ReturnType<typeof worker>)[]) => ({ time_ms: 0, api: [], workers });
+  const [now, then] = ofBoth(figures(worker("a", 12), worker("b", 900)), figures(worker("a", 10), silent));
+  assert.equal(rate(total(then, "n_total"), total(now, "n_total"), 1), 2);
+});
+
+test("an event that makes no sense has the items that do", () => {
+  const event = { user_id: "u", time_ms: 0 };
+  assert.deepEqual(itemsOf({ ...event, lines: 5 }), []);
+  assert.deepEqual(itemsOf({ ...event, lines: [null, { item_id: "a" }, { item_id: 7 }] }), ["a"]);
+  assert.deepEqual(itemsOf({ ...event, item_ids: "abc" }), []);
+  assert.deepEqual(itemsOf({ ...event, item_id: "b", item_ids: ["c"] }), ["b"]);
+});
+
+test("curves fall to 0 where nothing came, and not where nobody listened", () => {
+  const told = (time_ms: number) => ({ time_ms, interval_s: 1, seen: { events: 5 }, sent: {} });
+  const times = (missed: boolean) => appended([told(1000)], told(9000), missed).map((each) => each.time_ms);
+  assert.deepEqual(times(false), [1000, 2000, 8000, 9000]);
+  assert.deepEqual(times(true), [1000, 9000]);
 });

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -9,7 +10,10 @@ from urllib.parse import quote
 import pytest
 from api_process import System
 from chaos import wait_for
+from confluent_kafka import Producer
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from schemas import topics
 
 VIEWS = {
     "now": "Now",
@@ -172,6 +176,109 @@ def test_a_dead_letter_shows_its_bytes_and_is_sent_again_after_a_dry_try(tab):
     expect(page.get_by_text(re.compile(r"^Sent \d+ to events\."))).to_be_visible()
 
 
+def test_what_was_tried_dry_is_what_is_sent(tab):
+    page = tab.open("data")
+    page.get_by_role("button", name="What would be sent again?").click()
+    again = page.get_by_role("button", name=re.compile(r"Send \d+ again"))
+    expect(again).to_be_visible()
+    page.get_by_role("combobox", name="Refused for", exact=True).select_option(index=1)
+    expect(again).to_have_count(0)
+
+
+def test_an_event_that_makes_no_sense_does_not_break_the_view(tab, system):
+    page = tab.open("now")
+    expect(page.locator(".tail li").first).to_be_visible()
+    producer = Producer({"bootstrap.servers": system.servers})
+    for n, fields in enumerate(({"lines": 5}, {"lines": [None]}, {"item_ids": {}, "kind": []})):
+        user = f"senseless-{n}"
+
+        def seen(user: str = user, fields: dict[str, object] = fields) -> bool:
+            producer.produce(topics.PURCHASE, json.dumps({"user_id": user, **fields}), user.encode())
+            assert producer.flush(30) == 0
+            return page.locator(".tail a", has_text=user).count() > 0
+
+        wait_for(seen, "it among the newest", timeout_s=30)
+    expect(page.locator(".tail a", has_text="senseless")).to_have_count(0)  # others come after them
+
+
+def test_a_slate_that_came_during_a_pause_is_shown_after_it(tab, system):
+    user = "paused-upon"
+    system.send(user, item_id="i00001")
+    before = system.slate(user)
+    wait_for(lambda: system.api.get(f"/v1/users/{user}/state").status == 200, "the user")
+    page = tab.open(f"user/{user}")
+    expect(page.locator(".slate > li > a").first).to_be_visible()
+
+    def shown() -> list[str]:
+        return page.locator(".slate > li > a").evaluate_all("links => links.map(link => link.title)")
+
+    def of_api() -> list[str]:
+        return [item["item_id"] for item in system.slate(user)["items"]]
+
+    page.get_by_role("button", name="Pause").click()
+    stopped = shown()
+    for item in before["items"][:3]:
+        system.send(user, item_id=item["item_id"])
+    wait_for(lambda: of_api() != stopped, "another slate")
+    assert shown() == stopped
+    page.get_by_role("button", name="Resume").click()
+    wait_for(lambda: shown() == of_api(), "the newest slate", timeout_s=30)
+
+
+def test_a_tab_in_the_background_leaves_its_connections_to_others(tab, system):
+    known_user(tab)
+    page = tab.page
+
+    def n_streams() -> int:
+        return system.api.get("/v1/system").json["n_streams"]
+
+    wait_for(lambda: n_streams() == 2, "both streams")
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => window.away, configurable: true})")
+    seen = "away => { window.away = away; document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(seen, True)
+    wait_for(lambda: n_streams() == 0, "no stream")
+    page.evaluate(seen, False)
+    wait_for(lambda: n_streams() == 2, "both streams again")
+    expect(page.locator(".badge")).to_have_text("Live")
+
+
+def test_what_is_older_than_the_window_goes_while_the_page_is_open(tab):
+    tab.page.add_init_script("const now = Date.now; Date.now = () => now() + (window.aheadMs ?? 0)")
+    page = tab.open("data")
+    expect(page.locator(".heat .cell").first).to_be_visible()
+    page.evaluate("window.aheadMs = 16 * 60_000")
+    expect(page.get_by_text("No source has been checked in this window.")).to_be_visible()
+
+
+def test_a_clock_that_is_ahead_makes_nothing_quiet(tab):
+    tab.page.add_init_script("const now = Date.now; Date.now = () => now() + 60_000")
+    page = tab.open("now")
+    expect(page.locator(".tail li").nth(5)).to_be_visible()
+    expect(page.locator(".badge")).to_have_text("Live")
+
+
+def test_the_heading_is_focused_where_a_link_is_gone_with_what_was_there(tab):
+    page = tab.open("catalogue")
+    page.locator(".ranked .item").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Goes with it")).to_be_visible()
+    expect(page.locator("h1")).to_be_focused()
+
+
+def test_an_address_that_names_nothing_leads_to_what_is_there(browser, system):
+    with opened(browser, str(system.api.health())) as tab:
+        for address in ("constructor", "now?window=constructor"):
+            tab.page.goto("about:blank")
+            tab.page.goto(f"{tab.address}/#/{address}")
+            expect(tab.page.locator("h1")).to_have_text("Now")
+            expect(tab.page.get_by_role("combobox", name="Window", exact=True)).to_have_value("15m")
+        assert tab.complaints == []
+        expect(tab.open("catalogue").locator(".ranked li").first).to_be_visible()
+        tab.open("catalogue/board/none")
+        expect(tab.page.get_by_role("alert")).to_be_visible()
+        expect(tab.page.locator(".ranked")).to_have_count(0)  # not that of the board before
+
+
 def test_workers_partitions_and_the_api_itself_are_told_of(tab):
     page = tab.open("operations")
     expect(page.locator(".worker")).to_contain_text("ready")
@@ -276,11 +383,19 @@ def test_a_token_is_asked_for_and_kept_for_the_tab_only(browser, system):
             expect(page.locator(".badge")).to_have_text("No access")
             page.get_by_label("Token of the API").fill("wrong")
             page.get_by_role("button", name="Use it").click()
-            expect(page.get_by_label("Token of the API")).to_be_visible()
+            expect(page.get_by_label("Token of the API")).to_be_focused()
+            expect(page.get_by_role("alert")).to_be_visible()
             page.get_by_label("Token of the API").fill("correct-horse-battery")
             page.get_by_role("button", name="Use it").click()
             expect(page.locator(".badge")).to_have_text("Live")
             page.reload()
+            expect(page.locator(".badge")).to_have_text("Live")
+            page.route("**/v1/**", lambda route: route.fulfill(status=401, json={}))
+            page.reload()
+            expect(page.locator(".badge")).to_have_text("No access")
+            page.unroute("**/v1/**")
+            page.get_by_label("Token of the API").fill("correct-horse-battery")  # the same again
+            page.get_by_role("button", name="Use it").click()
             expect(page.locator(".badge")).to_have_text("Live")
             stored = page.evaluate("[JSON.stringify(localStorage), document.cookie, location.href]")
             assert "correct-horse-battery" not in json.dumps(stored)
@@ -299,6 +414,19 @@ def test_an_empty_system_says_what_is_missing_in_every_view(browser, empty):
         expect(tab.open("data").get_by_text("No source has been checked")).to_be_visible()
         expect(tab.open("operations").locator(".worker")).to_contain_text("not ready")
         assert tab.complaints == []
+
+
+def test_how_long_it_has_been_quiet_is_seen_and_not_told_anew_every_second(browser, empty):
+    with opened(browser, empty) as tab:
+        tab.page.add_init_script("const now = Date.now; Date.now = () => now() + (window.aheadMs ?? 0)")
+        page = tab.open("now")
+        event = {"event_id": "e", "user_id": "u", "item_id": "i", "time_ms": time.time_ns() // 1_000_000}
+        expect(page.locator(".badge")).to_have_text("Connected, nothing yet")
+        assert page.request.post(f"{empty}/v1/events", data=event).status == 202
+        expect(page.locator(".badge")).to_have_text("Live")
+        page.evaluate("window.aheadMs = 20_000")
+        expect(page.locator(".badge")).to_have_text(re.compile(r"^Quiet for \d+ s$"))
+        assert page.locator(".badge").aria_snapshot() == "- status: Quiet"
 
 
 def test_the_page_asks_nobody_but_its_own_address(tab):

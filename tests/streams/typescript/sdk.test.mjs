@@ -132,3 +132,43 @@ test("channels are followed", async () => {
     if (found.size === 2) break;
   }
 });
+
+test("an answer that was given up for another while it was asked for is given all the same", async () => {
+  const late = {};
+  const fetch = async (request) => {
+    const of = request.url.split("/").at(-2);
+    if (request.headers.has("If-None-Match")) {
+      await new Promise((resolve) => {
+        late.answer = resolve;
+      });
+      return new Response(null, { status: 304 });
+    }
+    return Response.json({ user_id: of }, { headers: { ETag: `"${of}"` } });
+  };
+  const holding = new Rillet(url, { fetch, remember: 1 });
+  const path = (user) => ["/v1/users/{user}/slate", { params: { path: { user } } }];
+  const get = async (user) => (await holding.http.GET(...path(user))).data;
+  const first = await get("a");
+  const again = get("a");
+  await get("b"); // takes its place
+  while (!late.answer) await new Promise(setImmediate);
+  late.answer();
+  assert.deepEqual(await again, first);
+});
+
+test("a refusal that tells nothing is an error all the same", async () => {
+  const fetch = async () => Response.json(null, { status: 418 });
+  assert.equal((await refusal(new Rillet(url, { fetch }).slate(user))).status, 418);
+});
+
+test("a date to come again at is waited for", async () => {
+  const soon = new Date(Math.ceil(Date.now() / 1000) * 1000 + 1000);
+  const came = [];
+  const fetch = async () => {
+    came.push(Date.now());
+    const headers = { "Retry-After": soon.toUTCString() };
+    return came.length > 1 ? Response.json({}) : new Response("", { status: 503, headers });
+  };
+  await new Rillet(url, { fetch }).slate(user);
+  assert.ok(came[1] >= soon.getTime() - 5, `${came[1]} is before ${soon.getTime()}`);
+});

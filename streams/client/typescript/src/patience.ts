@@ -18,7 +18,7 @@ export function patient(fetch: Fetch, timeoutMs: number, attempts: number): Fetc
         const answer = await inTime(fetch, request.clone(), timeoutMs);
         if (last || (answer.status !== 429 && answer.status !== 503)) return answer;
         await answer.body?.cancel();
-        await waited(1000 * Number(answer.headers.get("Retry-After") ?? 1), request.signal);
+        await waited(retryMs(answer.headers.get("Retry-After")), request.signal);
       } catch (error) {
         request.signal.throwIfAborted();
         if (last) throw RilletError.unreachable(request.url, error);
@@ -26,6 +26,13 @@ export function patient(fetch: Fetch, timeoutMs: number, attempts: number): Fetc
       }
     }
   };
+}
+
+/** `Retry-After` is seconds or a date (RFC 9110); a second where it is neither. */
+export function retryMs(told: string | null): number {
+  if (told === null) return 1000;
+  const ms = /^\s*\d+\s*$/.test(told) ? 1000 * Number(told) : Date.parse(told) - Date.now();
+  return Number.isNaN(ms) ? 1000 : Math.max(0, ms);
 }
 
 /** Resolves after `ms`, at most ten seconds. Rejects as soon as it is given up. */

@@ -19,7 +19,7 @@ export class RilletError extends Error {
 
   /** Problem details (RFC 9457), or what can be said without. */
   static async of(response: Response): Promise<RilletError> {
-    const told = (await response.json().catch(() => ({}))) as Partial<ProblemDetails>;
+    const told = ((await response.json().catch(() => null)) ?? {}) as Partial<ProblemDetails>;
     return new RilletError(
       response.status,
       told.type ?? "about:blank",

@@ -9,13 +9,17 @@ interface Answer {
 /** Asks with the ETag of what it holds, and gives that again where it is still the newest. Holds the `most` last asked for. */
 export function remembered(most: number): Middleware {
   const held = new Map<string, Answer>();
+  /** What each request under way asked with: it may be held no more, or anew, when its answer comes. */
+  const asked = new WeakMap<Request, Answer>();
   return {
     onRequest({ request }) {
       const known = request.method === "GET" && held.get(request.url);
-      if (known && !request.headers.has("If-None-Match")) request.headers.set("If-None-Match", known.etag);
+      if (!known || request.headers.has("If-None-Match")) return;
+      request.headers.set("If-None-Match", known.etag);
+      asked.set(request, known);
     },
     async onResponse({ request, response }) {
-      const known = held.get(request.url);
+      const known = asked.get(request);
       if (response.status === 304 && known) {
         keep(held, most, request.url, known);
         return new Response(known.body, { status: 200, headers: known.headers });

@@ -26,7 +26,7 @@ export function DeadLetters() {
       {() => (
         <>
           <Choice label="Refused for" value={reason} options={options} onChange={setReason} />
-          <Replay reason={reason} />
+          <Replay key={reason} reason={reason} />
           {shown.length ? (
             <Letters letters={shown} onOpen={setOpen} />
           ) : (
@@ -87,20 +87,22 @@ function Letter({ letter, onClose }: { letter: DeadLetterSummary; onClose: () =>
 /** Needs a token with the scope `admin`, where tokens are set. It is tried dry first. */
 function Replay({ reason }: { reason: string }) {
   const [answer, setAnswer] = useState<ReplayAnswer | Problem | null>(null);
+  const [asking, setAsking] = useState(false);
   const ask = (dry_run: boolean) => {
     const asked: ReplayRequest = { dry_run, ...(reason === ANY ? {} : { reason }) };
-    post<ReplayAnswer>("/v1/dead-letters/replay", asked).then(setAnswer, (error) =>
-      setAnswer(error as Problem),
-    );
+    setAsking(true);
+    post<ReplayAnswer>("/v1/dead-letters/replay", asked)
+      .then(setAnswer, (error) => setAnswer(error as Problem))
+      .finally(() => setAsking(false));
   };
-  const tried = answer && !(answer instanceof Problem) && answer.dry_run;
+  const tried = answer && !(answer instanceof Problem) && answer.dry_run && sum(answer.sent) > 0;
   return (
     <div class="actions" aria-live="polite">
-      <button type="button" onClick={() => ask(true)}>
+      <button type="button" disabled={asking} onClick={() => ask(true)}>
         What would be sent again?
       </button>
       {tried && (
-        <button type="button" class="danger" onClick={() => ask(false)}>
+        <button type="button" class="danger" disabled={asking} onClick={() => ask(false)}>
           Send {count(sum(answer.sent))} again
         </button>
       )}

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { clock, words } from "../format";
 import { type Channel, type Live, subscribe } from "../live";
-import { type AnyEvent, kindOf } from "../records";
+import { type AnyEvent, itemsOf, kindOf } from "../records";
 import type { Alert, DeadLetterSummary, Slate } from "../types";
 import { Choice, Empty, ItemLink, UserLink } from "./basics";
 
@@ -54,9 +54,7 @@ function Told({ record }: { record: Live }) {
 }
 
 function ToldEvent({ record, event }: { record: Live; event: AnyEvent }) {
-  const items = event.item_id
-    ? [event.item_id]
-    : (event.item_ids ?? event.lines?.map((line) => line.item_id) ?? []);
+  const items = itemsOf(event);
   return (
     <>
       <b class="tag">{kindOf(record)}</b>

@@ -1,9 +1,11 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { denied, token, useToken } from "../api";
 
 /** Asked for when the API wants a token, and where one is to be changed. It stays in this tab. */
 export function TokenForm({ onDone }: { onDone: () => void }) {
   const [value, setValue] = useState("");
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), []);
   const submit = (event: Event) => {
     event.preventDefault();
     useToken(value.trim());
@@ -14,6 +16,7 @@ export function TokenForm({ onDone }: { onDone: () => void }) {
       <label>
         Token of the API
         <input
+          ref={input}
           type="password"
           autocomplete="off"
           spellcheck={false}
@@ -28,8 +31,8 @@ export function TokenForm({ onDone }: { onDone: () => void }) {
         </button>
       )}
       <p class="about">
-        {denied.value ? `${denied.value.detail} ` : ""}It is kept until this tab closes, and sent to this
-        address only.
+        {denied.value && <span role="alert">{denied.value.detail} </span>}It is kept until this tab closes,
+        and sent to this address only.
       </p>
     </form>
   );

@@ -7,7 +7,7 @@ import { SlateList } from "../components/slate";
 import { Timeline } from "../components/timeline";
 import { WhatIf } from "../components/what_if";
 import { percent } from "../format";
-import { paused, subscribe } from "../live";
+import { paused, refreshed, subscribe } from "../live";
 import { go, route } from "../route";
 import { EventStream } from "../stream";
 import type { Slate, UserEvents, UserState } from "../types";
@@ -155,6 +155,6 @@ function useSlate(user: string): Slate | null {
     });
     stream.start();
     return () => stream.stop();
-  }, [user]);
+  }, [user, refreshed.value]);
   return slate;
 }
