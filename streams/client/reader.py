@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streams.broker import ping
+from streams.broker import is_embedded, ping
 from streams.client.outputs import Output, UnreadableError
 from streams.client.repeats import WINDOW, Repeats
 from streams.errors import BrokerError, BrokerRefusedError, InputError
@@ -88,6 +88,8 @@ class Reader(Generic[T]):
     _last: Message | None = None
     _ends: dict[int, int] | None = None
     """By partition, the end that it had when reading began; reached ones are left out. None before that."""
+    _since_ms: int | None = None
+    """Of an embedded broker, which finds no time: what is older is passed over."""
     _closed: bool = False
 
     def __post_init__(self) -> None:
@@ -142,6 +144,8 @@ class Reader(Generic[T]):
     def _wanted(self, message: Message) -> Record[T] | None:
         key = message.key()
         if self.reading.key is not None and key != self.reading.key:
+            return None
+        if self._since_ms is not None and message.timestamp()[1] < self._since_ms:
             return None
         raw = FollowedRecord.of(message)
         try:
@@ -202,7 +206,10 @@ class Reader(Generic[T]):
                 raise
 
     def _open(self) -> Consumer:
-        ping(self.reading.conf)
+        cluster = ping(self.reading.conf)
+        since = self.reading.since
+        if is_embedded(cluster) and isinstance(since, datetime):
+            self._since_ms = time_ms(since)
         group = self.reading.group
         consumer = self._consumer = Consumer(
             {
@@ -249,7 +256,7 @@ class Reader(Generic[T]):
     def _starts(self, consumer: Consumer, there: Mapping[int, tuple[int, int]]) -> dict[int, int]:
         """Where ``since`` lies, by partition, within ``there``: the oldest offset and the next one."""
         since = self.reading.since
-        if since == "beginning":
+        if since == "beginning" or self._since_ms is not None:
             return {partition: low for partition, (low, _) in there.items()}
         starts = {partition: high for partition, (_, high) in there.items()}
         if isinstance(since, datetime) and starts:

@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
 )
+from needed import needed
 
 from models.ingest.dead_letter import DeadLetter, bury
 from models.ingest.record import Rejected
@@ -126,7 +127,7 @@ def secured() -> Iterator[broker.KafkaBroker]:
         with broker.kafka(properties=rules) as started:
             yield started
     except BrokerMissingError as missing:
-        pytest.skip(str(missing))
+        needed("Apache Kafka", str(missing))
 
 
 def test_slates_come_as_they_were_published(shop: Shop) -> None:
@@ -242,15 +243,17 @@ def test_a_group_starts_at_the_end_and_loses_nothing_before_its_first_commit(
         assert offsets(some(rillet.slates(real.user), 1)) == [2]
 
 
-def test_reading_begins_at_a_time(real: Shop) -> None:
+@pytest.mark.parametrize("place", ["shop", "real"])
+def test_reading_begins_at_a_time(place: str, request: pytest.FixtureRequest) -> None:
+    there: Shop = request.getfixturevalue(place)
     time_ms = NOW_MS + 1_000_000  # later than what other tests wrote
-    real.slates(10, 20, 30, time_ms=time_ms)  # each its offset later
+    there.slates(10, 20, 30, time_ms=time_ms)  # each its offset later
     moment = datetime.fromtimestamp((time_ms + 20) / 1000, UTC)
-    with Rillet(real.address) as rillet:
-        assert offsets(rillet.slates(real.user, since=moment, follow=False)) == [20, 30]
-        assert offsets(rillet.slates(real.user, since=moment.replace(tzinfo=None), follow=False)) == [20, 30]
+    with Rillet(there.address) as rillet:
+        assert offsets(rillet.slates(there.user, since=moment, follow=False)) == [20, 30]
+        assert offsets(rillet.slates(there.user, since=moment.replace(tzinfo=None), follow=False)) == [20, 30]
         later = datetime.fromtimestamp((time_ms + 31) / 1000, UTC)
-        assert offsets(rillet.slates(real.user, since=later, follow=False)) == []
+        assert offsets(rillet.slates(there.user, since=later, follow=False)) == []
 
 
 def test_a_read_model_holds_the_latest_and_forgets_what_was_removed(real: Shop, unique: Unique) -> None:
