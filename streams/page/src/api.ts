@@ -49,6 +49,7 @@ export async function request(path: string, how: RequestInit = {}): Promise<Resp
   const answer = await fetch(path, { ...how, headers }).catch(unreachable);
   if (answer.ok) return answer;
   const problem = await problemOf(answer);
+  how.signal?.throwIfAborted(); // its body was not read to the end, and tells nothing
   if (problem.status === 401) denied.value = problem;
   throw problem;
 }

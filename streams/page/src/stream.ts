@@ -66,6 +66,7 @@ export class EventStream {
       this.put(parser.feed(decoder.decode(piece.value, { stream: true })));
     }
     clearTimeout(watch);
+    silence.abort();
   }
 
   private put(messages: Message[]): void {

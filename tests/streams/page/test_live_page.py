@@ -126,6 +126,17 @@ def test_an_imagined_event_changes_the_slate_beside_the_one_that_is(tab):
     expect(imagined).to_have_count(0)
 
 
+def test_an_imagined_purchase_is_at_the_price_of_the_catalogue(tab):
+    known_user(tab)
+    page = tab.page
+    page.get_by_role("combobox", name="Event", exact=True).select_option("purchase")
+    page.get_by_label("Item id").fill("i00003")
+    with page.expect_request("**/what-if") as asked:
+        page.get_by_role("button", name="Compare").click()
+    assert asked.value.post_data_json["events"] == [{"lines": [{"item_id": "i00003"}]}]
+    expect(page.get_by_label("As it would be").locator("li").first).to_be_visible()
+
+
 def test_a_leaderboard_leads_to_an_item_and_what_goes_with_it(tab):
     page = tab.open("catalogue")
     board = page.locator(".ranked li")
@@ -384,15 +395,16 @@ def test_a_token_is_asked_for_and_kept_for_the_tab_only(browser, system):
             page.get_by_label("Token of the API").fill("wrong")
             page.get_by_role("button", name="Use it").click()
             expect(page.get_by_label("Token of the API")).to_be_focused()
-            expect(page.get_by_role("alert")).to_be_visible()
+            expect(page.get_by_role("alert")).to_have_text("The token is not known. ")
             page.get_by_label("Token of the API").fill("correct-horse-battery")
             page.get_by_role("button", name="Use it").click()
             expect(page.locator(".badge")).to_have_text("Live")
             page.reload()
             expect(page.locator(".badge")).to_have_text("Live")
-            page.route("**/v1/**", lambda route: route.fulfill(status=401, json={}))
+            page.route("**/v1/**", lambda route: route.fulfill(status=401, json={"detail": "Gone."}))
             page.reload()
             expect(page.locator(".badge")).to_have_text("No access")
+            expect(page.get_by_role("alert")).to_have_text("Gone. ")
             page.unroute("**/v1/**")
             page.get_by_label("Token of the API").fill("correct-horse-battery")  # the same again
             page.get_by_role("button", name="Use it").click()

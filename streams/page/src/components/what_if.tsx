@@ -95,7 +95,7 @@ function request(
 function eventOf(kind: Kind, what: string): Record<string, unknown> {
   if (kind === "search") return { query: what };
   if (kind === "view") return { item_id: what };
-  if (kind === "purchase") return { lines: [{ item_id: what, quantity: 1, price: 1 }] };
+  if (kind === "purchase") return { lines: [{ item_id: what }] };
   return { kind, item_id: what };
 }
 
