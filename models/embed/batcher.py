@@ -39,7 +39,7 @@ class Batcher:
     ) -> None:
         self._settings, self._tower, self._queries, self._segments = settings, tower, queries, segments
         self._counts, self._rng, self._device = counts, rng, device
-        self._known, self._known_at = tower.known(), tower.n_changes
+        self._known_at, self._seen, self._unseen = self._looked_up()
 
     def batch(self, examples: Examples) -> Batch:
         """Of n examples."""
@@ -67,14 +67,21 @@ class Batcher:
         )
 
     def _drawn_from(self) -> I32:
-        """All items with a vector, those without a row of their own too: nothing else would push them away.
+        """All items with a row of their own, and some of those that have a vector without one, others each time.
 
+        Nothing else would push those away; all of them would be pushed as far as items that nobody ever wants.
         To look them up takes longer than a step, so that a hundredth may be missing.
         """
-        changes = self._tower.n_changes
-        if abs(changes - self._known_at) > STALE * self._known_at:
-            self._known, self._known_at = self._tower.known(), changes
-        return self._known
+        if abs(self._tower.n_changes - self._known_at) > STALE * self._known_at:
+            self._known_at, self._seen, self._unseen = self._looked_up()
+        n = round(self._settings.unseen_share * len(self._unseen))
+        self._unseen = np.roll(self._unseen, n)
+        return np.concatenate([self._seen, self._unseen[:n]])
+
+    def _looked_up(self) -> tuple[int, I32, I32]:
+        """When, the items with a row of their own, and those with a vector alone in a random order."""
+        seen, known = self._tower.items.indexes, self._tower.known()
+        return self._tower.n_changes, seen, self._rng.permutation(np.setdiff1d(known, seen))
 
     def _worth(self, examples: Examples) -> NDArray[np.float32]:
         """(n,) what each example counts; nothing where the target is not known yet."""

@@ -83,6 +83,11 @@ class EmbedSettings(BaseModel):
         le=1_000_000,
         description="items drawn uniformly as negatives of a batch; the softmax is full for no more items than that",
     )
+    unseen_share: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.1,
+        description="share of the items without a row of their own, others in each step, that negatives are drawn "
+        "from; with more of them new items are found less",
+    )
     kind_power: float = Field(
         0.5,
         ge=0.0,

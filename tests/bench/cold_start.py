@@ -12,7 +12,7 @@ are of all that is tried, in percent.
 **New users.** Second interactions of shoppers, with another item than the first and none that was held out; ranked are
 all items. Beside the model: how often an item was wanted, and what followed that one item in others' pasts.
 
-HR@20 and MRR@20 in percent with 95% intervals by a bootstrap over users. ``--choose`` tries settings of dropout on the
+HR@20 and MRR@20 in percent with 95% intervals by a bootstrap over users. ``--choose`` tries settings on the
 first 80% of the log alone, split and held out in the same way; what is tried above takes no part in that. Figures of
 logs that are not named stay as they were.
 """
@@ -62,6 +62,12 @@ TRAIN, HELD_OUT, K, SEED = 0.8, 0.1, 20, 1
 AT_ONCE, BATCH, WINDOW = 512, 1_000, 10
 DROPOUTS = ((0.0, 0.0), (0.1, 0.1), (0.1, 0.0), (0.3, 0.1), (0.5, 0.1), (0.5, 0.0), (0.7, 0.1))
 """Of the own rows, of the attributes."""
+CHOICES = {
+    "dropout": [
+        {"id_dropout": by_id, "attribute_dropout": by_attributes} for by_id, by_attributes in DROPOUTS
+    ],
+    "unseen": [{"unseen_share": share} for share in (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)],
+}
 UNKNOWN = np.float32(-np.inf)
 
 Bools = NDArray[np.bool_]
@@ -473,19 +479,18 @@ def measured(of: Told, embed: EmbedSettings) -> dict[str, Any]:
     }
 
 
-def chosen(of: Told) -> list[dict[str, Any]]:
-    """Of each pair of dropouts, reciprocal ranks on a later part of what is learned: new items in it, and others."""
+def chosen(of: Told, choices: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """Of each choice of settings, reciprocal ranks on a later part of what is learned: new items in it, and others."""
     inner = Told(of.events[: int(TRAIN * len(of.events))], of.catalogue)
     seen = {item for event in inner.events for item in items_of(event)}
     inner = Told(inner.events, {name: item for name, item in of.catalogue.items() if name in seen})
     parts, rows = split(inner), []
-    for by_id, by_attributes in DROPOUTS:
-        embed = EmbedSettings(id_dropout=by_id, attribute_dropout=by_attributes)
-        model = fitted(inner, parts, embed)
+    for tried in choices:
+        model = fitted(inner, parts, EmbedSettings.model_validate(tried))
         cold = ranked(model.cold, model.items, by_model(model.inference, model.items))
         among = ranked(model.cold, model.out, by_model(model.inference, model.out))
         warm = ranked(model.warm, model.items, by_model(model.inference, model.items))
-        row = {"id_dropout": by_id, "attribute_dropout": by_attributes}
+        row: dict[str, Any] = dict(tried)
         for name, each in (("held_out", among), ("new_among_all", cold), ("others", warm)):
             row[f"{name} hr@20"] = round(100.0 * float(each.hit.mean()), 2)
             row[f"{name} mrr@20"] = round(100.0 * float(each.reciprocal.mean()), 2)
@@ -497,16 +502,16 @@ def chosen(of: Told) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("logs", nargs="*", default=list(LOGS))
-    parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--choose", choices=list(CHOICES))
     given = parser.parse_args()
     torch.set_num_threads(1)
     file = RESULTS / "cold_start.json"
     before = json.loads(file.read_text())["figures"] if file.exists() else {}
-    part = "dropout_on_train" if given.choose else "logs"
+    part = f"{given.choose}_on_train" if given.choose else "logs"
     of_logs = dict(before.get(part, {}))
     for name in track(given.logs, "logs"):
         log = told(name)
-        of_logs[name] = chosen(log) if given.choose else measured(log, EmbedSettings())
+        of_logs[name] = chosen(log, CHOICES[given.choose]) if given.choose else measured(log, EmbedSettings())
         write("cold_start", {**before, "most_interactions": MAX_INTERACTIONS, "seed": SEED, part: of_logs})
 
 

@@ -336,7 +336,7 @@ def test_items_that_nobody_took_are_pushed_away_as_well(
     """Half of a category sells, the other half never does: to know them from each other, both must be told of."""
     known = attributes(N + 4)
     known.category[:N] = 7
-    found = Learner(SMALL, N + 4, known, InterestSettings(), "cpu")
+    found = Learner(SMALL.model_copy(update={"unseen_share": 1.0}), N + 4, known, InterestSettings(), "cpu")
     rows = [(u + 1, (3 * u + s) % (N // 2), 10.0 * s) for u in range(300) for s in range(5)]
     found.observe(interactions(rows), learn=False)
     found.fit()
@@ -344,6 +344,19 @@ def test_items_that_nobody_took_are_pushed_away_as_well(
     users = inference.users(after(5))
     scores = (users @ inference.items(np.arange(N, dtype=np.int32)).T)[0]
     assert scores[: N // 2].mean() > scores[N // 2 :].mean() + 0.1
+
+
+def test_items_without_a_row_are_negatives_by_turns(interactions: Make, attributes: MakeAttributes) -> None:
+    known = attributes(N)
+    known.category[:] = 7
+    settings = SMALL.model_copy(update={"unseen_share": 0.25})
+    found = Learner(settings, N, known, InterestSettings(), "cpu")
+    found.observe(interactions([(u + 1, u % 30, float(u)) for u in range(60)]), learn=False)
+    drawn = [set(found._batcher._drawn_from().tolist()) for _ in range(4)]
+    seen, unseen = set(range(30)), set(range(30, N))
+    assert all(each >= seen for each in drawn)
+    assert [len(each & unseen) for each in drawn] == [8, 8, 8, 8]
+    assert set.union(*drawn) == seen | unseen
 
 
 def test_forgotten_items_are_not_read_any_more(interactions: Make, attributes: MakeAttributes) -> None:
