@@ -51,6 +51,7 @@ MEANINGS: Final[dict[str, str]] = {
     "evidence": "what was seen, in words",
     "field": "path of the field, or the partition; empty for the source as a whole",
     "fields": "quality of each field by its path, such as `price` or `lines.price`",
+    "finding": "of what a source or signal is worth: the evidence, null for other decisions",
     "fingerprint": "xxh3 of paths and types of the columns, hexadecimal: another one means another schema",
     "first_seen_ms": "when the inventory saw it first, since 1970-01-01 UTC",
     "format": "how the values are written, such as `uuid`, `epoch_ms`, `iso_time`, `email`, `ip`, `url` or `currency`",
@@ -159,7 +160,7 @@ MEANINGS: Final[dict[str, str]] = {
     "starts_ms": "start of the promotion, since 1970-01-01 UTC",
     "since_ms": "event time from which the action holds, since 1970-01-01 UTC",
     "state": "state of the consumer group, such as `stable` or `empty`; of an action `proposed`, `done`, `undone` or "
-    "`withdrawn`",
+    "`withdrawn`; of a finding `proposed`, `withdrawn`, or `tried` where a challenger began by it",
     "status": "`pass`, `warn` or `fail`",
     "store_id": "id of the store",
     "subject": "what it was done to: the name of a scorer or model",

@@ -12,7 +12,7 @@
     catalog.*  ──► follower ──► KnowledgeBase
     models.versions ──► follower ──► EmbeddingSwap ──► KnowledgeBase
     metrics.quality ──► follower ──► QualityMonitor ──► metrics.checks, alerts, audit.log; Path.sanctions
-    metrics.value ──► follower ──► ValueSelection ──► audit.log, alerts; Learning.try_without
+    metrics.value, audit.log ──► followers ──► ValueSelection ──► audit.log, alerts; Learning.try_without
     KnowledgeBase ──► publisher ──► recommendations.trending, recommendations.related
 
 A fetch is acknowledged when all it caused is on the broker; only then may its offsets be committed.
@@ -307,7 +307,10 @@ class Flow:
             else []
         )
         of_value = (
-            [Follower(consumer, [topics.VALUE], self.selection.apply, self._crash, since_ms=since_ms)]
+            [
+                Follower(consumer, [topics.VALUE], self.selection.apply, self._crash, since_ms=since_ms),
+                Follower(consumer, [topics.AUDIT], self.selection.heard, self._crash),
+            ]
             if self.selection
             else []
         )

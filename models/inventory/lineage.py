@@ -111,7 +111,7 @@ def of_rillet(app_id: str, cleaning: Recipe | None = None) -> tuple[Process, ...
         ),
         Process(
             "selection",
-            (topics.VALUE,),
+            (topics.VALUE, topics.AUDIT),
             (topics.AUDIT, topics.ALERTS),
             "Proposes to drop what is worth nothing; where it may, lets challengers compete that do without.",
         ),

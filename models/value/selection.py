@@ -4,6 +4,7 @@ It proposes. What is dropped is decided by a contest: a challenger that does wit
 """
 
 from collections import deque
+from collections.abc import Set
 from typing import Final, NamedTuple
 
 from models.value.games import GAMES
@@ -64,10 +65,19 @@ class Selection:
         found = [each for of in sorted(self._reports) for each in self._of(of)]
         return sorted(found, key=lambda each: (each.value, each.of, each.player))
 
+    def judged(self) -> set[str]:
+        """Games of which enough was seen to say that a finding holds no more."""
+        return {
+            of for of in self._reports if (whole := self._whole(of)) and whole.n >= self._settings.min_lists
+        }
+
     def _of(self, of: str) -> list[Finding]:
-        reports = self._reports[of]
-        whole = combined(reports) if len(reports) >= self._settings.min_windows else None
+        whole = self._whole(of)
         return [] if whole is None else not_worth_having(whole, self._settings)
+
+    def _whole(self, of: str) -> ValueReport | None:
+        reports = self._reports[of]
+        return combined(reports) if len(reports) >= self._settings.min_windows else None
 
 
 def not_worth_having(whole: ValueReport, settings: SelectionSettings) -> list[Finding]:
@@ -88,20 +98,38 @@ class Decided(NamedTuple):
 
 
 class Told:
-    """Findings that were told of, so that each is once; and again when what seemed worthless turns out to harm."""
+    """Findings that were told of, so that each is once; and again when what seemed worthless turns out to harm.
+
+    A worker that takes over is told first what others told. Bounded by the players that there are.
+    """
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], Finding] = {}
 
-    def decide(self, findings: list[Finding]) -> Decided:
-        """Compare with what was told before."""
+    def proposed(self, finding: Finding) -> None:
+        """It was told of."""
+        self._told[finding.of, finding.player] = finding
+
+    def withdrawn(self, finding: Finding) -> None:
+        """It was told that it holds no more."""
+        self._told.pop((finding.of, finding.player), None)
+
+    def decide(self, findings: list[Finding], judged: Set[str]) -> Decided:
+        """Compare with what was told before; nothing is over in a game that is not ``judged`` now."""
         now = {(each.of, each.player): each for each in findings}
         new = [
             each
             for place, each in now.items()
             if place not in self._told or each.harms > self._told[place].harms
         ]
-        over = [each for place, each in self._told.items() if place not in now]
-        told = {place: each for place, each in self._told.items() if place in now}
-        self._told = told | {(each.of, each.player): each for each in new}
+        over = [each for place, each in self._told.items() if place not in now and each.of in judged]
+        for each in over:
+            self.withdrawn(each)
+        for each in new:
+            self.proposed(each)
         return Decided(new, over)
+
+
+def is_of_a_game(finding: Finding) -> bool:
+    """Whether there is such a player."""
+    return finding.of in GAMES and finding.player in GAMES[finding.of].players

@@ -1,11 +1,12 @@
 """Reports of all workers on ``metrics.value`` make one of them propose, flag, and begin a challenger that all have."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from chaos import read_all
+from chaos import WorkerProcess, read_all, wait_for
 
 from models.learn.learning import Learning
 from models.learn.without import name_of
@@ -71,10 +72,11 @@ class Worker:
 
     async def follow(self) -> None:
         """Catch up with what is there, and act."""
-        follower = Follower(self.conf, [topics.VALUE], self.selection.apply, self.fail)
-        follower.start()
-        await follower.caught_up
-        await asyncio.to_thread(follower.stop)
+        for topic, apply in ((topics.VALUE, self.selection.apply), (topics.AUDIT, self.selection.heard)):
+            follower = Follower(self.conf, [topic], apply, self.fail)
+            follower.start()
+            await follower.caught_up
+            await asyncio.to_thread(follower.stop)
         await self.selection.act()
 
     async def send(self, *windows: bytes) -> None:
@@ -88,9 +90,9 @@ class Worker:
         raise error
 
 
-def audit(settings: Settings) -> list[tuple[str, str, str]]:
+def audit(settings: Settings, skipped: bytes = b"") -> list[tuple[str, str, str]]:
     values = (m.value() for m in read_all(settings.kafka.bootstrap_servers, topics.AUDIT))
-    entries = [msgspec.json.decode(value, type=AuditEntry) for value in values]
+    entries = [msgspec.json.decode(value, type=AuditEntry) for value in values if value != skipped]
     return sorted((each.action, each.subject, each.detail.partition(":")[0]) for each in entries)
 
 
@@ -185,4 +187,112 @@ def test_a_challenger_that_does_not_take_over_is_given_up_and_not_tried_again_at
         ("trial", HARMFUL, "begun against listwise"),
         ("trial", HARMFUL, "ended"),
         ("trial", name_of("signal", "search"), "begun against listwise"),
+    ]
+
+
+def test_another_leader_tells_nothing_twice_and_withdraws_what_is_over(settings: Settings) -> None:
+    async def work() -> None:
+        first = Worker(settings, leads=True, act="propose")
+        await first.send(*(window(number, price=-0.02) for number in range(4)))
+        await first.follow()
+        first.outbox.close()
+        second = Worker(settings, leads=True, act="propose")
+        parcel = second.outbox.parcel()
+        parcel.add(topics.AUDIT, b"", b"no entry")
+        parcel.seal()
+        await parcel.delivered
+        await second.follow()
+        assert len(alerts(settings)) == 1
+        await second.send(*(window(number, price=0.05) for number in range(4, 8)))
+        second.outbox.close()
+        third = Worker(settings, leads=True, act="propose")
+        await third.follow()
+        third.outbox.close()
+
+    asyncio.run(work())
+    assert audit(settings, skipped=b"no entry") == [
+        ("drop", "signal/search", "proposed"),
+        ("flag", "signal/price", "proposed"),
+        ("flag", "signal/price", "withdrawn"),
+    ]
+    begun, over = alerts(settings)
+    assert (begun.result.status, over.result.status) == (Status.FAIL, Status.PASS)
+    assert begun.alert_id == over.alert_id
+    assert (over.result.n, over.window_end_ms) == (800, 4_000)
+
+
+def test_another_leader_tries_nothing_again_too_early(settings: Settings) -> None:
+    trials: list[list[str]] = []
+    only = SELECTION.model_copy(update={"again_s": 5.0, "worth": -0.01})
+
+    async def work() -> None:
+        first = Worker(settings, leads=True, selection=only)
+        await first.send(*(window(number, price=-0.02) for number in range(4)))
+        await first.follow()
+        trials.append(first.learning.trials)
+        first.outbox.close()
+        for numbers in (range(4, 8), range(8, 9)):
+            later = Worker(settings, leads=True, selection=only)
+            await later.send(*(window(number, price=-0.02) for number in numbers))
+            await later.follow()
+            trials.append(later.learning.trials)
+            later.outbox.close()
+
+    asyncio.run(work())
+    # It was tried by windows that end at 4 s; those that end at 8 s are 4 s later, those at 9 s are 5 s later.
+    assert trials == [[HARMFUL], [], [HARMFUL]]
+
+
+def test_who_has_just_begun_to_lead_waits_a_turn(settings: Settings) -> None:
+    async def work() -> None:
+        worker = Worker(settings, leads=True, act="propose", report_s=0.01)
+        asked = 0
+
+        def leads() -> bool:
+            nonlocal asked
+            asked += 1
+            return asked != 2
+
+        selection = ValueSelection(
+            ValueSettings(act="propose", report_s=0.01), worker.learning, worker.outbox, leads, "w1"
+        )
+        acted: list[int] = []
+        acting = selection.act
+
+        async def act() -> None:
+            acted.append(asked)
+            await acting()
+
+        selection.act = act  # type: ignore[method-assign]
+        running = asyncio.create_task(selection.run())
+        while not acted:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        worker.outbox.close()
+        assert acted[0] == 4, "it led at first and lost it, and has led twice in a row only now"
+
+    asyncio.run(work())
+
+
+def test_a_worker_that_is_started_again_goes_on_where_it_was(settings: Settings, tmp_path: Path) -> None:
+    extra = {
+        "RILLET_VALUE__REPORT_S": "0.2",
+        "RILLET_VALUE__SELECTION__MIN_WINDOWS": "4",
+        "RILLET_VALUE__SELECTION__MIN_LISTS": "400",
+        "RILLET_VALUE__SELECTION__WINDOWS": "4",
+    }
+    servers, shop = settings.kafka.bootstrap_servers, Worker(settings, leads=False)
+    with WorkerProcess(servers, "app", "w1", tmp_path, extra).start() as worker:
+        wait_for(worker.ready, "it is ready", worker=worker)
+        asyncio.run(shop.send(*(window(number, price=-0.02) for number in range(4))))
+        wait_for(lambda: len(audit(settings)) >= 2, "both are told of", worker=worker)
+    with WorkerProcess(servers, "app", "w1", tmp_path, extra).start() as worker:
+        wait_for(worker.ready, "it is ready again", worker=worker)
+        asyncio.run(shop.send(*(window(number, price=0.05) for number in range(4, 8))))
+        wait_for(lambda: len(alerts(settings)) == 2, "it is told that it is over", worker=worker)
+    shop.outbox.close()
+    assert audit(settings) == [
+        ("drop", "signal/search", "proposed"),
+        ("flag", "signal/price", "proposed"),
+        ("flag", "signal/price", "withdrawn"),
     ]

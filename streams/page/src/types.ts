@@ -90,7 +90,20 @@ export interface AuditEntry {
   action: string;
   subject: string;
   detail: string;
+  finding?: AuditedFinding | null;
   schema_version?: number;
+}
+
+/** What the value of one player says, and what was done by it: workers that take over go on from here. */
+export interface AuditedFinding {
+  state: "proposed" | "tried" | "withdrawn";
+  of: string;
+  player: string;
+  value: number;
+  value_error: number;
+  n: number;
+  window_start_ms: number;
+  window_end_ms: number;
 }
 
 /** A look at one item's page. Attributes, when given, fill in for a missing catalogue entry. */

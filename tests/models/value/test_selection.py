@@ -71,15 +71,36 @@ def finding(value: float, error: float = 0.0001, player: str = "price") -> Findi
 
 
 def test_each_is_told_once_and_again_when_it_harms_or_is_over() -> None:
-    told = Told()
+    told, judged = Told(), {"signal"}
     worthless, harmful = finding(0.0), finding(-0.01)
-    assert told.decide([worthless]) == ([worthless], [])
-    assert told.decide([worthless]) == ([], [])
-    assert told.decide([harmful]) == ([harmful], [])
-    assert told.decide([worthless]) == ([], []), "that it is better than it was is not told by itself"
+    assert told.decide([worthless], judged) == ([worthless], [])
+    assert told.decide([worthless], judged) == ([], [])
+    assert told.decide([harmful], judged) == ([harmful], [])
+    assert told.decide([worthless], judged) == ([], []), "that it is better than it was is not told by itself"
     other = finding(0.0, player="history")
-    assert told.decide([other]) == ([other], [harmful])
-    assert told.decide([]) == ([], [other])
+    assert told.decide([other], judged) == ([other], [harmful])
+    assert told.decide([], judged) == ([], [other])
+
+
+def test_what_another_worker_told_is_not_told_again_and_is_over_when_it_holds_no_more() -> None:
+    told = Told()
+    worthless, harmful, gone = finding(0.0), finding(-0.01), finding(0.0, player="history")
+    for each in (worthless, harmful, gone):
+        told.proposed(each)
+    told.withdrawn(gone)
+    assert told.decide([finding(-0.02)], {"signal"}) == ([], [])
+    assert told.decide([], {"signal"}) == ([], [harmful])
+
+
+def test_nothing_is_over_while_too_little_was_seen() -> None:
+    told, few = Told(), Selection(SETTINGS)
+    told.proposed(finding(-0.01))
+    few.add(window(0, history=(0.2, 0.01)))
+    assert told.decide(few.findings(), few.judged()) == ([], [])
+    for number in (1, 2):
+        few.add(window(number, history=(0.2, 0.01)))
+    assert few.judged() == {"signal"}
+    assert told.decide(few.findings(), few.judged()) == ([], [finding(-0.01)])
 
 
 def test_by_shadow_learners_nothing_is_dropped() -> None:
