@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from models.absorb import Cause, Lap
+from models.clean.copies import Copies
 from models.evaluate.prequential import wanted
 from models.evaluate.recommender import Offer
 from models.knowledge.facts import Facts
@@ -52,6 +53,8 @@ class OfPath:
     ingest refuses causes nothing, and is counted.
     """
 
+    cleans = True
+
     def __init__(
         self,
         path: Path,
@@ -71,6 +74,12 @@ class OfPath:
         self._due_s: float | None = None
         self._offsets = dict.fromkeys(topics.BEHAVIOUR, 0)
         self._later: list[tuple[Facts, Joined | None]] = []
+        self._is_copy = Copies(path.cleaner)
+
+    def drops(self, event: AnyEvent) -> bool:
+        """See ``Recommender``."""
+        taken = self._take(event)
+        return taken is not None and self._is_copy(taken)
 
     def meanwhile(self, now_ms: int) -> tuple[()]:  # noqa: ARG002
         """See ``Recommender``: nothing is late."""
