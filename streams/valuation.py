@@ -12,8 +12,9 @@ from models.evaluate.of_path import OfPath
 from models.evaluate.prequential import Prequential
 from models.evaluate.recommender import Recommender
 from models.evaluate.result import differences
-from models.learn.learning import Learned, first_weights
+from models.learn.learning import Learned
 from models.path import Path as PurePath
+from models.rank.score import FixedWeights
 from models.value.games import SOURCES, Game, fed
 from models.value.report import report
 from models.value.valuing import Valuing
@@ -112,7 +113,7 @@ class _Stage:
             game,
             settings.value,
             tuple(path.learning.scorer.sources),
-            first_weights(path.learning.names, settings.rank),
+            FixedWeights(settings.rank).weights_of(path.learning.names),
             settings.learn.rate,
         )
         self.stages = Stages()

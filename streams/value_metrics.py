@@ -12,7 +12,8 @@ import msgspec
 from models.absorb import Absorbed
 from models.ingest.record import Record
 from models.knowledge.base import KnowledgeBase
-from models.learn.learning import Learned, Learning, first_weights
+from models.learn.learning import Learned, Learning
+from models.rank.score import FixedWeights
 from models.rank.settings import RankSettings
 from models.value.games import GAMES, SOURCES, Game, fed
 from models.value.report import report
@@ -42,7 +43,7 @@ class ValueMetrics:
         worker: str,
     ) -> None:
         self._settings, self._knowledge, self._outbox, self._worker = settings, knowledge, outbox, worker
-        self._learning, self._first = learning, first_weights(learning.names, rank)
+        self._learning, self._first = learning, FixedWeights(rank).weights_of(learning.names)
         self._valuings = {name: self._valuing(game) for name, game in GAMES.items()}
         self._began_ms: int | None = None
         self._costs = Costs(knowledge, metrics.stage_seconds)

@@ -2,23 +2,30 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
+from models.evaluate.of_path import OfPath
+from models.path import Path as PurePath
 from models.retrieve.contract import F64, I32
 from models.value.points import I64, Sessions, Values, sessions_of, valued
 from models.value.removal import Removal, curve, questions
 from schemas.events import AnyEvent
 from streams.errors import InputError
-from streams.evaluation import Log, Progress, events_of
+from streams.evaluation import Log, Progress, events_of, states_on_disk
 from streams.settings import Settings
 
 KNOWN_SHARE: Final = 0.8
 """Of the sessions, whose value is asked for; the later ones ask the questions."""
 NEAREST: Final = 20
 """Neighbours that answer a question."""
+TOGETHER: Final = 256
+"""Events that are cleaned at once."""
 POINTS: Final = ("users", "items", "days", "hours")
 STEP_MS: Final = {"days": 86_400_000, "hours": 3_600_000}
 
@@ -64,8 +71,7 @@ def points_of(of: str, log: Log, settings: Settings, progress: Progress, known_s
         InputError: nobody asks anything.
     """
     knn = settings.retrieve.session_knn
-    events: Iterator[AnyEvent] = events_of(log, progress)
-    sessions = sessions_of(events, settings.interest.idle_s, knn.session_items)
+    sessions = sessions_of(_as_cleaned(log, settings, progress), settings.interest.idle_s, knn.session_items)
     n = len(sessions.user)
     n_known = int(known_share * n)
     sessions, n_known = _latest(sessions, n_known, knn.n_sessions)
@@ -93,6 +99,18 @@ def points_of(of: str, log: Log, settings: Settings, progress: Progress, known_s
         ],
         removals=list(removals),
     )
+
+
+def _as_cleaned(log: Log, settings: Settings, progress: Progress) -> Iterator[AnyEvent]:
+    """What others learn of the log by the recipe, all of it where there is none."""
+    events, path = events_of(log, progress), settings.path()
+    if not path.clean.steps:
+        yield from events
+        return
+    with TemporaryDirectory(prefix="rillet-value-") as folder:
+        cleaner = OfPath(PurePath(path), states=states_on_disk(Path(folder)))
+        while batch := list(islice(events, TOGETHER)):
+            yield from cleaner.cleaned(batch)
 
 
 def _latest(sessions: Sessions, n_known: int, most: int) -> tuple[Sessions, int]:

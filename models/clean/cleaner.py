@@ -70,6 +70,11 @@ class Cleaner:
         """What travels with the data; empty where nothing is cleaned."""
         return self.recipe.label if self.recipe.steps else ""
 
+    @property
+    def merges(self) -> bool:
+        """Whether copies are dropped."""
+        return bool(self._merges)
+
     def marking(self, n: int) -> Marking:
         """For a batch of n events."""
         return Marking(self._label, self.steps, n)

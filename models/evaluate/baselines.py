@@ -36,6 +36,7 @@ class Baseline:
     """Cuts sessions and keeps what is not learned yet; a subclass has ``_count`` and ``_offer``."""
 
     name = ""
+    cleans = False
 
     def __init__(self, k: int = 20, idle_s: float = 1_800.0) -> None:
         self._k = k
@@ -43,6 +44,10 @@ class Baseline:
         self._visits: OrderedDict[str, Visit] = OrderedDict()
         self._later: list[tuple[Visit, int, str]] = []
         self._n_visits = 0
+
+    def drops(self, event: AnyEvent) -> bool:  # noqa: ARG002
+        """See ``Recommender``: it has no recipe."""
+        return False
 
     def meanwhile(self, now_ms: int) -> tuple[()]:  # noqa: ARG002
         """See ``Recommender``: nothing is late."""

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from models.absorb import Cause, Lap
+from models.absorb import Absorbed, Cause, Lap
+from models.clean.copies import Copies
 from models.evaluate.prequential import wanted
 from models.evaluate.recommender import Offer
 from models.knowledge.facts import Facts
@@ -53,6 +54,8 @@ class OfPath:
     ingest refuses causes nothing, and is counted.
     """
 
+    cleans = True
+
     def __init__(
         self,
         path: Path,
@@ -72,6 +75,12 @@ class OfPath:
         self._due_s: float | None = None
         self._offsets = dict.fromkeys(topics.BEHAVIOUR, 0)
         self._later: list[tuple[Facts, Joined | None]] = []
+        self._is_copy = Copies(path.cleaner)
+
+    def drops(self, event: AnyEvent) -> bool:
+        """See ``Recommender``."""
+        taken = self._take(event)
+        return taken is not None and self._is_copy(taken)
 
     def split(self, name: str, take: Take) -> "OfPath":
         """Another with the same past, which from now on hears of no more of an event than ``take`` leaves."""
@@ -140,17 +149,18 @@ class OfPath:
             self.catch_up()
             self._due_s = now_s + self.update_every_s
 
+    def cleaned(self, events: Sequence[AnyEvent]) -> list[AnyEvent]:
+        """What others would learn of these, as the recipe leaves it: no copies, nothing beyond a cap.
+
+        Users' states take it in; nothing is learned.
+        """
+        absorbed = self._taken(events, learn=False, lap=self._laps())
+        return [event for _, event in absorbed.fresh] if absorbed else []
+
     def _absorb(self, events: Sequence[AnyEvent], *, learn: bool, lap: Lap) -> list[Cause]:
-        records = [self._record(event) for event in map(self._take, events) if event is not None]
-        if not records:
+        absorbed = self._taken(events, learn=learn, lap=lap)
+        if absorbed is None:
             return []
-        batches = [list(same) for _, same in groupby(records, key=_topic)]
-        absorbed = self.path.absorb(batches, self._load, events[-1].time_ms, lap, learn=learn)
-        for states in absorbed.states.values():
-            for key, state in states:
-                self._states[key] = state
-        lap("store")
-        self.n_refused += sum(len(batch.ingested.rejected) for batch in absorbed.quality)
         joined = self.path.join(absorbed)
         if learn:
             self._learn(joined)
@@ -158,6 +168,20 @@ class OfPath:
             self._later.append((absorbed.facts, joined))
         lap("learn")
         return absorbed.causes
+
+    def _taken(self, events: Sequence[AnyEvent], *, learn: bool, lap: Lap) -> Absorbed | None:
+        """None where nothing of them came."""
+        records = [self._record(event) for event in map(self._take, events) if event is not None]
+        if not records:
+            return None
+        batches = [list(same) for _, same in groupby(records, key=_topic)]
+        absorbed = self.path.absorb(batches, self._load, events[-1].time_ms, lap, learn=learn)
+        for states in absorbed.states.values():
+            for key, state in states:
+                self._states[key] = state
+        lap("store")
+        self.n_refused += sum(len(batch.ingested.rejected) for batch in absorbed.quality)
+        return absorbed
 
     def _learn(self, joined: Joined | None) -> None:
         learned = self.path.learn(joined)

@@ -84,26 +84,46 @@ class Prequential:
             yield self.n_events
 
     def take(self, batch: Sequence[AnyEvent]) -> None:
-        """Try events of different users, and follow them."""
+        """Try events of different users, and follow them; what cleaning drops is neither tried nor counted."""
         self._hear_of_late(batch[0].time_ms)
+        dropped = self._dropped(batch)
         for n, event in enumerate(batch):
-            self._try(self.n_events + n, event)
-        offers = [recommender.follow(batch, learn=self._learn) for recommender in self.recommenders]
+            if not dropped[n]:
+                self._try(self.n_events + n, event)
+        offers = [self._followed(recommender, batch, dropped) for recommender in self.recommenders]
         for at, event in enumerate(batch):
-            self._remember(event, [of_one[at] for of_one in offers])
+            visit = self._visits.get(event.user_id) if dropped[at] else self._remembered(event)
+            if visit is not None:
+                visit.offers = [of_one[at] or old for of_one, old in zip(offers, visit.offers, strict=True)]
         self.n_events += len(batch)
 
     def train(self, batch: Sequence[AnyEvent]) -> None:
         """Let everyone learn events that are not tried and whose users do not come back."""
+        dropped = self._dropped(batch)
+        kept = [event for event, drop in zip(batch, dropped, strict=True) if not drop]
         for recommender in self.recommenders:
-            recommender.train(batch)
-        for event in batch:
+            recommender.train(batch if recommender.cleans else kept)
+        for event in kept:
             self._count_items(event)
 
     def settle(self) -> None:
         """Let everyone learn what takes several passes."""
         for recommender in self.recommenders:
             recommender.settle()
+
+    def _dropped(self, batch: Sequence[AnyEvent]) -> list[bool]:
+        """Those that the recipe of any recommender drops. Each is asked of all."""
+        asked = [[recommender.drops(event) for recommender in self.recommenders] for event in batch]
+        return [any(of_one) for of_one in asked]
+
+    def _followed(
+        self, recommender: Recommender, batch: Sequence[AnyEvent], dropped: Sequence[bool]
+    ) -> list[Offer | None]:
+        if recommender.cleans or not any(dropped):
+            return recommender.follow(batch, learn=self._learn)
+        kept = [event for event, drop in zip(batch, dropped, strict=True) if not drop]
+        offers = iter(recommender.follow(kept, learn=self._learn))
+        return [None if drop else next(offers) for drop in dropped]
 
     def _hear_of_late(self, now_ms: int) -> None:
         for number, recommender in enumerate(self.recommenders):
@@ -163,16 +183,16 @@ class Prequential:
         same = sum(of_one * (of_one - 1) for of_one in known.values())
         return 1.0 - same / (n * (n - 1)) if n > 1 else 0.0
 
-    def _remember(self, event: AnyEvent, offers: list[Offer | None]) -> None:
+    def _remembered(self, event: AnyEvent) -> _Visit:
         visit = self._visit(event)
         visit.last_ms = max(visit.last_ms, event.time_ms)
-        visit.offers = [new or old for new, old in zip(offers, visit.offers, strict=True)]
         for item in wanted(event):
             if visit.last_item is not None:
                 visit.transitions.add((visit.last_item, item))
             visit.items[item] = None
             visit.last_item = item
         self._count_items(event)
+        return visit
 
     def _count_items(self, event: AnyEvent) -> None:
         for part in event.lines if isinstance(event, Purchase) else [event]:

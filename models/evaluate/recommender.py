@@ -25,6 +25,11 @@ class Recommender(Protocol):
     """Users are told apart by ``user_id``; item knowledge is shared."""
 
     name: str
+    cleans: bool
+    """Whether it drops by itself what its recipe drops; who does not is told of nothing that anyone drops."""
+
+    def drops(self, event: AnyEvent) -> bool:
+        """Whether cleaning takes it for a copy, by which nobody wanted anything; asked of every event, in order."""
 
     def meanwhile(self, now_ms: int) -> Iterable[tuple[str, Offer]]:
         """Users and offers that came about by ``now_ms`` though nothing was followed: of what is heard late."""

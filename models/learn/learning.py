@@ -27,7 +27,7 @@ from models.learn.pending import Pending
 from models.learn.settings import LearnSettings
 from models.learn.without import Without, columns_kept
 from models.rank.features import VERSION, feature_names
-from models.rank.score import Linear
+from models.rank.score import FixedWeights, Linear
 from models.rank.settings import RankSettings
 from models.rank.slate import Considered
 from models.retrieve.contract import F32
@@ -87,7 +87,7 @@ class Learning:
     ) -> None:
         self.settings = settings
         self.names = feature_names(sources)
-        first = self._first_weights = first_weights(self.names, rank)
+        first = self._first_weights = FixedWeights(rank).weights_of(self.names)
         self.pending = Pending(settings.max_pending, settings.kept, len(self.names))
         self._joiner = Joiner(self.pending, settings, interest, items.index)
         competing: dict[str, None] = dict.fromkeys((settings.champion, *settings.challengers))
@@ -368,16 +368,6 @@ class Learning:
         champion = self.estimators[self.champion]
         self._n_serving = self.ledger.n_learned(self.champion)
         self._serving = Linear(self.names, self._sources, self._weights[self.champion], champion.spread())
-
-
-def first_weights(names: Sequence[str], rank: RankSettings) -> F32:
-    """(F,) what scorers start from: the fixed weights of the sources, and nothing else."""
-    weights = np.zeros(len(names), np.float32)
-    for f, name in enumerate(names):
-        source, _, column = name.partition(".")
-        if column == "score":
-            weights[f] = rank.source_weights.get(source, rank.default_weight)
-    return weights
 
 
 def _made(name: str, first: F32, names: Sequence[str], settings: LearnSettings) -> Estimator:

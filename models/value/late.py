@@ -26,10 +26,16 @@ class Late:
         ValueError: more than ``MAX_HELD`` events are held back.
     """
 
+    cleans = True
+
     def __init__(self, of: OfPath, is_late: Callable[[AnyEvent], bool], delay_ms: int) -> None:
         self.name = of.name
         self._of, self._is_late, self._delay_ms = of, is_late, delay_ms
         self._held: deque[AnyEvent] = deque()
+
+    def drops(self, event: AnyEvent) -> bool:
+        """See ``Recommender``."""
+        return self._of.drops(event)
 
     def meanwhile(self, now_ms: int) -> Iterator[tuple[str, Offer]]:
         """See ``Recommender``: what came late, and the slates that it caused."""

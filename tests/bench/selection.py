@@ -23,10 +23,10 @@ from models.evaluate.of_path import LoggedRecord
 from models.evaluate.strategies import OfPath
 from models.ingest.record import Record
 from models.learn.judge import ndcg
-from models.learn.learning import first_weights
 from models.learn.settings import ContestSettings, LearnSettings
 from models.learn.without import name_of
 from models.path import Path
+from models.rank.score import FixedWeights
 from models.simulate.reading import ReadSlate
 from models.simulate.settings import SimulateSettings
 from models.value.games import GAMES
@@ -71,7 +71,7 @@ class Noisy(OfPath):
         assert path.learning
         self.learning, self._acts = path.learning, acts
         self._rng, self._items = np.random.default_rng(seed), list[str]()
-        first = first_weights(self.learning.names, path.settings.rank)
+        first = FixedWeights(path.settings.rank).weights_of(self.learning.names)
         game, sources = GAMES["source"], tuple(self.learning.scorer.sources)
         self._valuing = Valuing(game, VALUE, sources, first, self.learning.settings.rate)
         self._selection, self._window_ms = Selection(VALUE.selection), START_MS

@@ -146,6 +146,22 @@ def test_points_of_a_log_are_valued(log: Path, of: str, n: int) -> None:
     assert {each["which"] for each in found["removals"]} == {"lowest", "random", "highest"}
 
 
+def test_points_are_of_the_log_as_cleaned(log: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "version: '1'\nsteps: [{do: alias, values: {'59': '0'}}, {do: cap, events: 3, within_s: 3600}]\n"
+    )
+    options = ("--mapping", "rees46-sample", "--points", "items", "--json")
+    done = rillet("value", log, *options, "--set", f"clean.recipe={recipe}")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    names = {each["name"] for each in found["points"]}
+    assert "0" in names
+    assert "59" not in names, "it is a variant of 0"
+    # Of eight events of a shopper three come before the cap, and so at most three items.
+    assert sum(each["n_sessions"] for each in found["points"]) <= 3 * found["n_sessions"]
+
+
 def test_signals_are_shown_with_bars(log: Path) -> None:
     done = rillet("value", log, *OPTIONS, "--by", "signal", "--metric", "hit_rate")
     assert done.returncode == 0, done.stderr

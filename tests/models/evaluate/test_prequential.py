@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from models.clean.recipe import recipe
 from models.evaluate import sessions
 from models.evaluate.apart import apart
 from models.evaluate.baselines import BASELINES, Markov, Reminder
+from models.evaluate.of_path import OfPath
 from models.evaluate.prequential import Prequential
 from models.kinds import Kind
+from models.path import Path
 
 
 def followed(log, *recommenders, batch=1, **more):
@@ -145,3 +148,51 @@ class TestSessions:
         path = of_path()
         self.run(shop_log, path, online=True)
         assert path.path.knowledge.n_interactions == len(shop_log)
+
+
+MERGES = recipe({"version": "1", "steps": [{"do": "merge", "within_s": 60}]})
+
+
+def ring(view, n_copies):
+    """v walks a → b, and u; the look at a is sent ``n_copies`` times more under other ids."""
+    at_a = [view(60 + 0.001 * n, "v", "a") for n in range(1 + n_copies)]
+    return [*at_a, view(70, "v", "b"), view(120, "u", "a"), view(130, "u", "b")]
+
+
+def test_what_is_merged_is_no_trial_and_teaches_no_baseline(view, path_settings):
+    once, copied = (
+        followed(
+            ring(view, n_copies),
+            OfPath(Path(path_settings._replace(clean=MERGES))),
+            *(baseline() for baseline in BASELINES),
+        )
+        for n_copies in (0, 2)
+    )
+    assert (once.events.at, copied.events.at) == ([1, 3], [3, 5])
+    assert [found.ranks for found in copied.found] == [found.ranks for found in once.found]
+    assert copied.items == once.items
+    assert (once.n_events, copied.n_events) == (4, 6)
+
+
+def test_without_a_recipe_copies_are_events_like_others(view, of_path):
+    follower = followed(ring(view, 2), of_path(), Markov())
+    assert follower.events.at == [1, 2, 3, 5]
+    assert follower.items["a"] == 4
+
+
+def test_beside_a_recommender_that_merges_one_that_does_not_hears_all_and_is_tried_alike(view, path_settings):
+    clean, raw = OfPath(Path(path_settings._replace(clean=MERGES))), OfPath(Path(path_settings))
+    follower = followed(ring(view, 2), raw, clean)
+    assert follower.events.at == [3, 5]
+    assert all(len(found.ranks) == 2 for found in follower.found)
+
+
+def test_baselines_train_on_what_is_merged_once(view, path_settings):
+    counted = []
+    for log in (ring(view, 0), ring(view, 2)):
+        popularity = BASELINES[0]()
+        follower = Prequential([OfPath(Path(path_settings._replace(clean=MERGES))), popularity], learn=False)
+        list(sessions.train(follower, log))
+        counted.append((dict(popularity._counts), dict(follower.items)))
+        list(sessions.test(follower, [view(60.5, "v", "a")], online=True))
+    assert counted[0] == counted[1]
