@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from streams.broker import is_embedded
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -67,8 +69,9 @@ Apply = Callable[[Sequence[FollowedRecord]], None]
 class Follower:
     """Reads all partitions of some topics in a thread and applies the messages, in batches, on the event loop.
 
-    It begins at the offset that ``starts`` gives for a topic and partition, at ``since_ms``, or at the beginning. A
-    batch is gathered for 50 ms; ``prompt`` hands on at once what has come, which costs more turns of the event loop.
+    It begins at the offset that ``starts`` gives for a topic and partition, at ``since_ms``, or at the beginning; an
+    embedded broker finds no time, and is as young as its process: there it begins at the beginning. A batch is
+    gathered for 50 ms; ``prompt`` hands on at once what has come, which costs more turns of the event loop.
     """
 
     def __init__(
@@ -147,16 +150,17 @@ class Follower:
         return [] if first is None else [first, *self._consumer.consume(self._max_batch - 1, 0)]
 
     def _starts(self) -> list[TopicPartition]:
-        partitions = []
+        partitions, cluster = [], ""
         for topic in self._topics:
-            metadata = self._consumer.list_topics(topic, timeout=30).topics[topic]
+            told = self._consumer.list_topics(topic, timeout=30)
+            metadata, cluster = told.topics[topic], str(told.cluster_id)
             if metadata.error is not None:
                 raise KafkaException(metadata.error)
             partitions += [
                 TopicPartition(topic, p, self._from.get((topic, p), OFFSET_BEGINNING))
                 for p in metadata.partitions
             ]
-        if self._since_ms is None:
+        if self._since_ms is None or is_embedded(cluster):
             return partitions
         at = [TopicPartition(p.topic, p.partition, self._since_ms) for p in partitions]
         return list(self._consumer.offsets_for_times(at, timeout=30))

@@ -220,6 +220,24 @@ def test_it_starts_at_a_time(make_topic: Any, send: Any, follow: Any) -> None:
     assert follow([topic], catch_up, since_ms=1_700_000_001_500).values == [b"2000", b"3000"]
 
 
+def test_on_an_embedded_broker_which_finds_no_time_it_starts_at_the_beginning(embedded: str) -> None:
+    producer = Producer({"bootstrap.servers": embedded})
+    producer.produce("shop", b"old", b"k", timestamp=1_700_000_000_000)
+    assert producer.flush(30) == 0
+
+    async def main() -> list[bytes | None]:
+        applied, since_ms = Applied(), 1_700_000_001_000
+        follower = Follower(
+            {"bootstrap.servers": embedded}, ["shop"], applied.apply, applied.fail, since_ms=since_ms
+        )
+        follower.start()
+        await asyncio.wait_for(follower.caught_up, PATIENCE_S)
+        follower.stop()
+        return applied.values
+
+    assert asyncio.run(main()) == [b"old"]
+
+
 def test_it_catches_up_with_transactions_whose_last_record_is_a_mark(
     kafka: Any, make_topic: Any, unique: Any, follow: Any
 ) -> None:
