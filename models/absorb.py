@@ -120,6 +120,7 @@ class Absorber:
             lap("clean")
         known, viewed = self._judge(arrivals, users)
         agrees = agreement([arrival.event for arrival in arrivals], self._knowledge)
+        lap("quality")
         if marking:
             lap("interest")
             arrivals = self._completed(arrivals, marking)
