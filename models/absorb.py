@@ -122,7 +122,6 @@ class Absorber:
         agrees = agreement([arrival.event for arrival in arrivals], self._knowledge)
         lap("quality")
         if marking:
-            lap("interest")
             arrivals = self._completed(arrivals, marking)
             lap("clean")
         outcomes = self._fold(arrivals, users, marking)
