@@ -546,7 +546,7 @@ def test_stages_are_told_in_order(shop: Shop, says: Says) -> None:
     absorbed = shop.path.absorb([records], lambda _, keys: [None] * len(keys), NOW_MS, laps.append)
     shop.path.serve(absorbed.causes, NOW_MS, laps.append)
     assert laps == [
-        "ingest", "load", "interest", "knowledge", "queries",
+        "ingest", "load", "quality", "interest", "knowledge", "queries",
         "retrieve.session_knn", "retrieve.covisitation", "retrieve.content", "retrieve.search",
         "retrieve.trending", "retrieve.cold_start", "retrieve.recent", "retrieve.embedding",
         "rank", "remember", "explain",
