@@ -5,6 +5,8 @@ A test that asks for ``kafka`` runs against a real Apache Kafka, started once a 
 is missing it is skipped, except under ``CI=true``, where it fails.
 """
 
+import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,6 +18,12 @@ from needed import needed
 
 from streams import broker
 from streams.errors import BrokerMissingError
+
+
+def pytest_configure() -> None:
+    """What runs in the background of a script ignores Ctrl-C, and so would all that the tests start."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
