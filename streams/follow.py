@@ -70,8 +70,8 @@ class Follower:
     """Reads all partitions of some topics in a thread and applies the messages, in batches, on the event loop.
 
     It begins at the offset that ``starts`` gives for a topic and partition, at ``since_ms``, or at the beginning; an
-    embedded broker finds no time, and is as young as its process: there it begins at the beginning. A batch is
-    gathered for 50 ms; ``prompt`` hands on at once what has come, which costs more turns of the event loop.
+    embedded broker finds no time: there it begins at the beginning and passes over what is older. A batch is gathered
+    for 50 ms; ``prompt`` hands on at once what has come, which costs more turns of the event loop.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class Follower:
         self._apply = apply
         self._on_failure = on_failure
         self._since_ms = since_ms
+        self._passes_over_old = False
         self._from = starts or {}
         self._max_batch = max_batch
         self._prompt = prompt
@@ -130,7 +131,7 @@ class Follower:
             self._settle(waiting)
             while not self._stopping.is_set():
                 messages = self._fetch()
-                records = [FollowedRecord.of(message) for message in messages if not message.error()]
+                records = [FollowedRecord.of(message) for message in messages if self._is_wanted(message)]
                 if records:
                     self._deliver(records)
                 reached = {_place(message) for message in messages if _passes(message, ends)}
@@ -149,6 +150,11 @@ class Follower:
         first = self._consumer.poll(GATHER_S)
         return [] if first is None else [first, *self._consumer.consume(self._max_batch - 1, 0)]
 
+    def _is_wanted(self, message: Message) -> bool:
+        if message.error():
+            return False
+        return not self._passes_over_old or message.timestamp()[1] >= (self._since_ms or 0)
+
     def _starts(self) -> list[TopicPartition]:
         partitions, cluster = [], ""
         for topic in self._topics:
@@ -160,7 +166,8 @@ class Follower:
                 TopicPartition(topic, p, self._from.get((topic, p), OFFSET_BEGINNING))
                 for p in metadata.partitions
             ]
-        if self._since_ms is None or is_embedded(cluster):
+        self._passes_over_old = is_embedded(cluster)
+        if self._since_ms is None or self._passes_over_old:
             return partitions
         at = [TopicPartition(p.topic, p.partition, self._since_ms) for p in partitions]
         return list(self._consumer.offsets_for_times(at, timeout=30))

@@ -220,9 +220,10 @@ def test_it_starts_at_a_time(make_topic: Any, send: Any, follow: Any) -> None:
     assert follow([topic], catch_up, since_ms=1_700_000_001_500).values == [b"2000", b"3000"]
 
 
-def test_on_an_embedded_broker_which_finds_no_time_it_starts_at_the_beginning(embedded: str) -> None:
+def test_it_starts_at_a_time_on_an_embedded_broker_too_which_finds_none(embedded: str) -> None:
     producer = Producer({"bootstrap.servers": embedded})
-    producer.produce("shop", b"old", b"k", timestamp=1_700_000_000_000)
+    for value, at_ms in ((b"old", 1_700_000_000_000), (b"young", 1_700_000_002_000)):
+        producer.produce("shop", value, b"k", timestamp=at_ms)
     assert producer.flush(30) == 0
 
     async def main() -> list[bytes | None]:
@@ -235,7 +236,7 @@ def test_on_an_embedded_broker_which_finds_no_time_it_starts_at_the_beginning(em
         follower.stop()
         return applied.values
 
-    assert asyncio.run(main()) == [b"old"]
+    assert asyncio.run(main()) == [b"young"]
 
 
 def test_it_catches_up_with_transactions_whose_last_record_is_a_mark(
